@@ -1,0 +1,458 @@
+//! What is known of all servers and sessions: written by heartbeats and reports, read by everybody.
+//!
+//! [`Fleet`] is the managers' side: it turns heartbeats and session reports into numbered changes.
+//! [`View`] is the nodes' side: it follows a snapshot and the changes after it, and notices gaps.
+//! Both are plain data; the receiver's clock is an argument.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::names::{ServerId, SessionId};
+use crate::wire::fleet::{FleetDelta, FleetSnapshot};
+use crate::wire::server::{Heartbeat, ServerRecord};
+use crate::wire::session::{SessionRecord, SessionState};
+
+/// Silence after which a server leaves every choice and is shown as lost.
+pub const SILENCE_LIMIT: SignedDuration = SignedDuration::from_secs(90);
+
+/// How long an ended session stays in snapshots.
+pub const KEEP_ENDED: SignedDuration = SignedDuration::from_mins(10);
+
+/// What became of a heartbeat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recorded {
+    /// It is news.
+    Fresh,
+    /// An older or repeated one of the same boot: ignored.
+    Stale,
+}
+
+/// The managers' side.
+#[derive(Debug, Default)]
+pub struct Fleet {
+    servers: BTreeMap<ServerId, ServerRecord>,
+    sessions: BTreeMap<SessionId, SessionRecord>,
+    pending: FleetDelta,
+    epoch: u64,
+    sequence: u64,
+}
+
+impl Fleet {
+    /// A fleet as it was stored.
+    pub fn restore(servers: Vec<ServerRecord>, sessions: Vec<SessionRecord>) -> Self {
+        Self {
+            servers: servers
+                .into_iter()
+                .map(|r| (r.server.server_id.clone(), r))
+                .collect(),
+            sessions: sessions.into_iter().map(|s| (s.id.clone(), s)).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Starts numbering anew under a new lease.
+    pub fn lead(&mut self, epoch: u64) {
+        self.epoch = epoch;
+        self.sequence = 0;
+        self.pending = FleetDelta::default();
+    }
+
+    /// Takes in a heartbeat. Only news of the server object goes into the next batch at once;
+    /// `last_seen` alone does not.
+    pub fn heartbeat(&mut self, beat: Heartbeat, now: Timestamp) -> Recorded {
+        let id = beat.server.server_id.clone();
+        let before = self.servers.get(&id);
+        if let Some(known) = before
+            && known.boot == beat.boot
+            && beat.sequence <= known.sequence
+        {
+            return Recorded::Stale;
+        }
+        let news = before.is_none_or(|known| !known.online || known.server != beat.server);
+        let came_back = before.is_some_and(|known| !known.online);
+        let record = ServerRecord {
+            server: beat.server,
+            last_seen: now,
+            online: true,
+            boot: beat.boot,
+            sequence: beat.sequence,
+        };
+        if news {
+            put_server(&mut self.pending, record.clone());
+        }
+        self.servers.insert(id.clone(), record);
+        if came_back {
+            self.set_reachable(&id, now);
+        }
+        Recorded::Fresh
+    }
+
+    /// Marks servers that have been silent for too long, and their sessions as unreachable.
+    pub fn expire(&mut self, now: Timestamp) {
+        let lost: Vec<ServerId> = self
+            .servers
+            .values()
+            .filter(|r| r.online && now.duration_since(r.last_seen) > SILENCE_LIMIT)
+            .map(|r| r.server.server_id.clone())
+            .collect();
+        for id in lost {
+            if let Some(record) = self.servers.get_mut(&id) {
+                record.online = false;
+                put_server(&mut self.pending, record.clone());
+            }
+            for session in self.sessions.values_mut() {
+                if session.server_id == id && session.state.is_live() {
+                    session.state = SessionState::Unreachable;
+                    session.changed = now;
+                    put_session(&mut self.pending, session.clone());
+                }
+            }
+        }
+        let over: Vec<SessionId> = self
+            .sessions
+            .values()
+            .filter(|s| {
+                s.state == SessionState::Ended && now.duration_since(s.changed) > KEEP_ENDED
+            })
+            .map(|s| s.id.clone())
+            .collect();
+        for id in over {
+            self.remove_session(&id);
+        }
+    }
+
+    /// A server that came back has its sessions again until its own report says otherwise.
+    fn set_reachable(&mut self, server: &ServerId, now: Timestamp) {
+        for session in self.sessions.values_mut() {
+            if session.server_id == *server && session.state == SessionState::Unreachable {
+                session.state = SessionState::Running;
+                session.changed = now;
+                put_session(&mut self.pending, session.clone());
+            }
+        }
+    }
+
+    /// Takes in a stored session record.
+    pub fn session(&mut self, record: SessionRecord) {
+        let newer = self.sessions.get(&record.id).is_none_or(|known| {
+            record.version > known.version
+                || known.state == SessionState::Unreachable && record.version == known.version
+        });
+        if newer {
+            put_session(&mut self.pending, record.clone());
+            self.sessions.insert(record.id.clone(), record);
+        }
+    }
+
+    /// Forgets a server, its node having left the cluster.
+    pub fn remove_server(&mut self, id: &ServerId) {
+        if self.servers.remove(id).is_some() {
+            self.pending.servers.retain(|r| r.server.server_id != *id);
+            self.pending.removed_servers.push(id.to_string());
+        }
+    }
+
+    /// Forgets a session.
+    pub fn remove_session(&mut self, id: &SessionId) {
+        if self.sessions.remove(id).is_some() {
+            self.pending.sessions.retain(|s| s.id != *id);
+            self.pending.removed_sessions.push(id.to_string());
+        }
+    }
+
+    /// The changes since the last call, numbered; none when there are none and `beat` is false.
+    pub fn batch(&mut self, beat: bool) -> Option<FleetDelta> {
+        let mut delta = std::mem::take(&mut self.pending);
+        let empty = delta == FleetDelta::default();
+        if empty && !beat {
+            return None;
+        }
+        if empty {
+            delta.beat = true;
+        } else {
+            self.sequence += 1;
+        }
+        delta.epoch = self.epoch;
+        delta.sequence = self.sequence;
+        Some(delta)
+    }
+
+    /// Everything, as of the last batch. Call [`Self::batch`] first, or readers see some changes twice (harmless).
+    pub fn snapshot(&self) -> FleetSnapshot {
+        FleetSnapshot {
+            epoch: self.epoch,
+            sequence: self.sequence,
+            servers: self.servers.values().cloned().collect(),
+            sessions: self.sessions.values().cloned().collect(),
+        }
+    }
+
+    /// All servers by id.
+    pub fn servers(&self) -> impl Iterator<Item = &ServerRecord> {
+        self.servers.values()
+    }
+
+    /// All sessions by id.
+    pub fn sessions(&self) -> impl Iterator<Item = &SessionRecord> {
+        self.sessions.values()
+    }
+
+    /// One session.
+    pub fn session_of(&self, id: &SessionId) -> Option<&SessionRecord> {
+        self.sessions.get(id)
+    }
+}
+
+fn put_server(delta: &mut FleetDelta, record: ServerRecord) {
+    delta
+        .servers
+        .retain(|r| r.server.server_id != record.server.server_id);
+    delta.servers.push(record);
+}
+
+fn put_session(delta: &mut FleetDelta, record: SessionRecord) {
+    delta.sessions.retain(|s| s.id != record.id);
+    delta.sessions.push(record);
+}
+
+/// What a node should do after it saw a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Followed {
+    /// It is part of the view now.
+    Applied,
+    /// It is older than the view: dropped.
+    Old,
+    /// Something is missing between the view and the batch: ask for a snapshot.
+    Gap,
+}
+
+/// The nodes' side.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct View {
+    /// Epoch of the view.
+    pub epoch: u64,
+    /// Last batch in the view.
+    pub sequence: u64,
+    /// Servers by id.
+    pub servers: BTreeMap<ServerId, ServerRecord>,
+    /// Sessions by id.
+    pub sessions: BTreeMap<SessionId, SessionRecord>,
+}
+
+impl View {
+    /// Replaces the view, unless the snapshot is of an older epoch.
+    pub fn reset(&mut self, snapshot: FleetSnapshot) -> Followed {
+        if snapshot.epoch < self.epoch {
+            return Followed::Old;
+        }
+        *self = Self {
+            epoch: snapshot.epoch,
+            sequence: snapshot.sequence,
+            servers: snapshot
+                .servers
+                .into_iter()
+                .map(|r| (r.server.server_id.clone(), r))
+                .collect(),
+            sessions: snapshot
+                .sessions
+                .into_iter()
+                .map(|s| (s.id.clone(), s))
+                .collect(),
+        };
+        Followed::Applied
+    }
+
+    /// Applies a batch.
+    pub fn follow(&mut self, delta: FleetDelta) -> Followed {
+        if delta.beat {
+            let ahead = (delta.epoch, delta.sequence) > (self.epoch, self.sequence);
+            return if ahead { Followed::Gap } else { Followed::Old };
+        }
+        let old = delta.epoch < self.epoch
+            || delta.epoch == self.epoch && delta.sequence <= self.sequence;
+        if old {
+            return Followed::Old;
+        }
+        if delta.epoch != self.epoch || delta.sequence != self.sequence + 1 {
+            return Followed::Gap;
+        }
+        self.sequence = delta.sequence;
+        for record in delta.servers {
+            self.servers.insert(record.server.server_id.clone(), record);
+        }
+        self.servers
+            .retain(|id, _| !delta.removed_servers.iter().any(|r| r == id.as_str()));
+        for session in delta.sessions {
+            self.sessions.insert(session.id.clone(), session);
+        }
+        self.sessions
+            .retain(|id, _| !delta.removed_sessions.iter().any(|r| r == id.as_str()));
+        Followed::Applied
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn beat(id: &str, boot: &str, sequence: u64, sessions: u32) -> Heartbeat {
+        Heartbeat {
+            schema: 1,
+            boot: boot.into(),
+            sequence,
+            server: serde_json::from_value(json!({"serverId": id, "sessions": sessions})).unwrap(),
+        }
+    }
+
+    fn session(id: u8, server: &str, version: u64, state: SessionState) -> SessionRecord {
+        let mut record: SessionRecord = serde_json::from_value(json!({
+            "id": "0".repeat(16), "serverId": server, "login": "ada", "state": "running", "name": "n",
+            "command": "xterm", "started": "1970-01-01T00:00:00Z", "changed": "1970-01-01T00:00:00Z", "version": version
+        }))
+        .unwrap();
+        record.id = SessionId::from_random([id; 8]);
+        record.state = state;
+        record
+    }
+
+    #[test]
+    fn late_and_repeated_heartbeats_are_ignored() {
+        let mut fleet = Fleet::default();
+        assert_eq!(
+            fleet.heartbeat(beat("a", "x", 2, 0), at(0)),
+            Recorded::Fresh
+        );
+        assert_eq!(
+            fleet.heartbeat(beat("a", "x", 2, 0), at(1)),
+            Recorded::Stale
+        );
+        assert_eq!(
+            fleet.heartbeat(beat("a", "x", 1, 0), at(1)),
+            Recorded::Stale
+        );
+        assert_eq!(
+            fleet.heartbeat(beat("a", "y", 1, 0), at(2)),
+            Recorded::Fresh,
+            "a new boot counts anew"
+        );
+    }
+
+    #[test]
+    fn a_heartbeat_without_news_makes_no_batch() {
+        let mut fleet = Fleet::default();
+        fleet.lead(3);
+        fleet.heartbeat(beat("a", "x", 1, 0), at(0));
+        assert_eq!(fleet.batch(false).unwrap().sequence, 1);
+        fleet.heartbeat(beat("a", "x", 2, 0), at(5));
+        assert_eq!(fleet.batch(false), None);
+        fleet.heartbeat(beat("a", "x", 3, 1), at(10));
+        let delta = fleet.batch(false).unwrap();
+        assert_eq!(
+            (delta.epoch, delta.sequence, delta.servers.len()),
+            (3, 2, 1)
+        );
+    }
+
+    #[test]
+    fn a_silent_server_is_lost_but_its_sessions_are_not_over() {
+        let mut fleet = Fleet::default();
+        fleet.heartbeat(beat("a", "x", 1, 1), at(0));
+        fleet.session(session(1, "a", 1, SessionState::Running));
+        fleet.expire(at(90));
+        assert!(fleet.servers().all(|r| r.online), "90 s is still in time");
+        fleet.expire(at(91));
+        assert!(fleet.servers().all(|r| !r.online));
+        assert_eq!(
+            fleet.sessions().next().unwrap().state,
+            SessionState::Unreachable
+        );
+        fleet.heartbeat(beat("a", "x", 2, 1), at(200));
+        assert_eq!(
+            fleet.sessions().next().unwrap().state,
+            SessionState::Running
+        );
+    }
+
+    #[test]
+    fn an_older_report_of_a_session_changes_nothing() {
+        let mut fleet = Fleet::default();
+        fleet.session(session(1, "a", 5, SessionState::Ended));
+        fleet.session(session(1, "a", 4, SessionState::Running));
+        assert_eq!(fleet.sessions().next().unwrap().state, SessionState::Ended);
+        fleet.expire(at(601));
+        assert_eq!(
+            fleet.sessions().count(),
+            0,
+            "ended ones are forgotten after ten minutes"
+        );
+    }
+
+    #[test]
+    fn a_view_that_follows_equals_the_snapshot() {
+        let mut fleet = Fleet::default();
+        fleet.lead(1);
+        let mut view = View::default();
+        view.reset(fleet.snapshot());
+        for step in 1..20u8 {
+            fleet.heartbeat(
+                beat("a", "x", step.into(), (step % 3).into()),
+                at(step.into()),
+            );
+            fleet.session(session(step % 4, "a", step.into(), SessionState::Running));
+            if step == 10 {
+                fleet.remove_session(&SessionId::from_random([1; 8]));
+            }
+            let delta = fleet.batch(false).unwrap();
+            assert_eq!(view.follow(delta), Followed::Applied);
+        }
+        let mut other = View::default();
+        other.reset(fleet.snapshot());
+        // `lastSeen` of a heartbeat without news is not sent along: compare the rest.
+        for record in view.servers.values_mut().chain(other.servers.values_mut()) {
+            (record.last_seen, record.sequence) = (at(0), 0);
+        }
+        assert_eq!(view, other);
+    }
+
+    #[test]
+    fn gaps_and_old_epochs_are_noticed() {
+        let mut view = View {
+            epoch: 2,
+            sequence: 5,
+            ..View::default()
+        };
+        let delta = |epoch, sequence| FleetDelta {
+            epoch,
+            sequence,
+            ..FleetDelta::default()
+        };
+        assert_eq!(view.follow(delta(1, 9)), Followed::Old);
+        assert_eq!(view.follow(delta(2, 5)), Followed::Old);
+        assert_eq!(view.follow(delta(2, 7)), Followed::Gap);
+        assert_eq!(view.follow(delta(3, 1)), Followed::Gap);
+        let beat = FleetDelta {
+            beat: true,
+            ..delta(2, 6)
+        };
+        assert_eq!(
+            view.follow(beat.clone()),
+            Followed::Gap,
+            "a sign of life shows what was missed"
+        );
+        assert_eq!(view.follow(delta(2, 6)), Followed::Applied);
+        assert_eq!(view.follow(beat), Followed::Old);
+        assert_eq!(
+            view.reset(FleetSnapshot {
+                epoch: 1,
+                ..FleetSnapshot::default()
+            }),
+            Followed::Old
+        );
+    }
+}

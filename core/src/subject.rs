@@ -1,0 +1,346 @@
+//! The bus subjects, and the one table of who may use which.
+//!
+//! A receiver cannot see who published, so every subject of a request names its caller,
+//! and the server's permissions see to it that nobody can name another.
+
+use crate::names::{BusNamespace, CallerId, ServerId};
+
+/// What kind of member a caller is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Member {
+    /// A compute node.
+    Node,
+    /// A cluster manager.
+    Manager,
+}
+
+/// An operation on the bus, the last part of its subject.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Operation {
+    /// Report sessions.
+    SessionPut,
+    /// List a login.
+    TokenPut,
+    /// Is a login on the list?
+    TokenCheck,
+    /// Take logins off the list.
+    TokenRevoke,
+    /// Check a password.
+    PasswordCheck,
+    /// Keep a decision.
+    DecisionPut,
+    /// Read a decision.
+    DecisionGet,
+    /// Read a part of the configuration.
+    ConfigGet,
+    /// Read everything that is known of servers and sessions.
+    FleetGet,
+    /// Start a session on the target.
+    SessionStart,
+    /// Do something to a session of the target.
+    SessionAct,
+}
+
+/// Who answers an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// Any one manager (`store.<caller>.<operation>`).
+    Store,
+    /// The target node (`node.<target>.<caller>.<operation>`).
+    Node,
+}
+
+impl Operation {
+    /// All of them, for tests that walk the table.
+    pub const ALL: [Self; 11] = [
+        Self::SessionPut,
+        Self::TokenPut,
+        Self::TokenCheck,
+        Self::TokenRevoke,
+        Self::PasswordCheck,
+        Self::DecisionPut,
+        Self::DecisionGet,
+        Self::ConfigGet,
+        Self::FleetGet,
+        Self::SessionStart,
+        Self::SessionAct,
+    ];
+
+    /// Its name in the subject; two tokens.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SessionPut => "session.put",
+            Self::TokenPut => "token.put",
+            Self::TokenCheck => "token.check",
+            Self::TokenRevoke => "token.revoke",
+            Self::PasswordCheck => "password.check",
+            Self::DecisionPut => "decision.put",
+            Self::DecisionGet => "decision.get",
+            Self::ConfigGet => "config.get",
+            Self::FleetGet => "fleet.get",
+            Self::SessionStart => "session.start",
+            Self::SessionAct => "session.act",
+        }
+    }
+
+    /// The operation of that name on that side.
+    pub fn parse(side: Side, name: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|op| op.side() == side && op.name() == name)
+    }
+
+    /// Who answers it.
+    pub fn side(self) -> Side {
+        match self {
+            Self::SessionStart | Self::SessionAct => Side::Node,
+            _ => Side::Store,
+        }
+    }
+
+    /// Whether a member of this kind may call it. What a caller may touch in the body
+    /// (only its own server's documents) is checked by the receiver as well.
+    pub fn allowed(self, member: Member) -> bool {
+        match member {
+            Member::Node => true,
+            // Managers start nothing and have no logins, sessions or decisions of their own.
+            Member::Manager => !matches!(
+                self,
+                Self::SessionStart
+                    | Self::SessionAct
+                    | Self::SessionPut
+                    | Self::TokenPut
+                    | Self::DecisionPut
+            ),
+        }
+    }
+}
+
+/// Prefix of the ids of managers; a serverId never starts with it.
+pub const MANAGER_PREFIX: &str = "manager-";
+
+/// Kind of a caller by its id.
+pub fn member_of(caller: &CallerId) -> Member {
+    if caller.as_str().starts_with(MANAGER_PREFIX) {
+        Member::Manager
+    } else {
+        Member::Node
+    }
+}
+
+/// Subjects of one cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subjects {
+    namespace: BusNamespace,
+}
+
+impl Subjects {
+    /// Subjects under this namespace.
+    pub fn new(namespace: BusNamespace) -> Self {
+        Self { namespace }
+    }
+
+    /// Subject on which `caller` asks a manager.
+    pub fn store(&self, caller: &CallerId, operation: Operation) -> String {
+        format!("{}.store.{caller}.{}", self.namespace, operation.name())
+    }
+
+    /// Subject on which `caller` asks the node `target`.
+    pub fn node(&self, target: &ServerId, caller: &CallerId, operation: Operation) -> String {
+        format!(
+            "{}.node.{target}.{caller}.{}",
+            self.namespace,
+            operation.name()
+        )
+    }
+
+    /// What a manager subscribes to, in the queue group [`MANAGER_QUEUE`].
+    pub fn all_store(&self) -> String {
+        format!("{}.store.*.>", self.namespace)
+    }
+
+    /// What the node `target` subscribes to.
+    pub fn all_node(&self, target: &ServerId) -> String {
+        format!("{}.node.{target}.*.>", self.namespace)
+    }
+
+    /// Subject of a node's heartbeats.
+    pub fn heartbeat(&self, caller: &CallerId) -> String {
+        format!("{}.heartbeat.{caller}", self.namespace)
+    }
+
+    /// All heartbeats; every manager listens, so that a successor knows the fleet at once.
+    pub fn all_heartbeats(&self) -> String {
+        format!("{}.heartbeat.*", self.namespace)
+    }
+
+    /// Batched changes of servers and sessions, from the manager that holds the lease.
+    pub fn fleet(&self) -> String {
+        format!("{}.fleet", self.namespace)
+    }
+
+    /// Announcements of configuration.
+    pub fn config(&self) -> String {
+        format!("{}.config", self.namespace)
+    }
+
+    /// Revoked logins.
+    pub fn revoke(&self) -> String {
+        format!("{}.revoke", self.namespace)
+    }
+
+    /// Changed session records, among managers only: the one that stored them tells the one that publishes.
+    pub fn stored(&self) -> String {
+        format!("{}.stored", self.namespace)
+    }
+
+    /// Prefix of the subjects on which `caller` gets its answers.
+    pub fn inbox(caller: &CallerId) -> String {
+        format!("_INBOX.{caller}")
+    }
+
+    /// Takes a subject apart that arrived at [`Self::all_store`].
+    pub fn parse_store(&self, subject: &str) -> Option<(CallerId, Operation)> {
+        let rest = subject
+            .strip_prefix(self.namespace.as_str())?
+            .strip_prefix(".store.")?;
+        let (caller, operation) = rest.split_once('.')?;
+        Some((
+            caller.parse().ok()?,
+            Operation::parse(Side::Store, operation)?,
+        ))
+    }
+
+    /// Takes a subject apart that arrived at [`Self::all_node`].
+    pub fn parse_node(&self, subject: &str) -> Option<(CallerId, Operation)> {
+        let rest = subject
+            .strip_prefix(self.namespace.as_str())?
+            .strip_prefix(".node.")?;
+        let (_target, rest) = rest.split_once('.')?;
+        let (caller, operation) = rest.split_once('.')?;
+        Some((
+            caller.parse().ok()?,
+            Operation::parse(Side::Node, operation)?,
+        ))
+    }
+
+    /// Takes a subject apart that arrived at [`Self::all_heartbeats`].
+    pub fn parse_heartbeat(&self, subject: &str) -> Option<CallerId> {
+        subject
+            .strip_prefix(self.namespace.as_str())?
+            .strip_prefix(".heartbeat.")?
+            .parse()
+            .ok()
+    }
+}
+
+/// Queue group of the managers.
+pub const MANAGER_QUEUE: &str = "managers";
+
+/// What a member of a kind may publish and subscribe to, for the server's permissions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Permissions {
+    /// Subjects to publish on.
+    pub publish: Vec<String>,
+    /// Subjects to subscribe to.
+    pub subscribe: Vec<String>,
+}
+
+/// Permissions of a member; `name` is its id, or a placeholder that the server fills in.
+pub fn permissions(namespace: &BusNamespace, member: Member, name: &str) -> Permissions {
+    let subjects = |list: &[&str]| {
+        list.iter()
+            .map(|s| format!("{namespace}.{s}"))
+            .collect::<Vec<_>>()
+    };
+    let inbox = format!("_INBOX.{name}.>");
+    let mut permissions = match member {
+        Member::Node => Permissions {
+            publish: vec![
+                format!("{namespace}.store.{name}.>"),
+                format!("{namespace}.node.*.{name}.>"),
+                format!("{namespace}.heartbeat.{name}"),
+            ],
+            subscribe: [
+                vec![format!("{namespace}.node.{name}.*.>")],
+                subjects(&["fleet", "config", "revoke"]),
+            ]
+            .concat(),
+        },
+        Member::Manager => Permissions {
+            publish: [
+                vec![format!("{namespace}.store.{name}.>")],
+                subjects(&["fleet", "config", "revoke", "stored"]),
+            ]
+            .concat(),
+            subscribe: subjects(&[
+                "store.*.>",
+                "heartbeat.*",
+                "fleet",
+                "config",
+                "revoke",
+                "stored",
+            ]),
+        },
+    };
+    permissions.subscribe.push(inbox);
+    permissions
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn subjects() -> Subjects {
+        Subjects::new("site-a".parse().unwrap())
+    }
+
+    #[test]
+    fn what_is_built_can_be_taken_apart() {
+        let caller: CallerId = "node_1".parse().unwrap();
+        for operation in Operation::ALL {
+            let parsed = match operation.side() {
+                Side::Store => subjects().parse_store(&subjects().store(&caller, operation)),
+                Side::Node => subjects().parse_node(&subjects().node(
+                    &"b".parse().unwrap(),
+                    &caller,
+                    operation,
+                )),
+            };
+            assert_eq!(parsed, Some((caller.clone(), operation)));
+        }
+        assert_eq!(
+            subjects().parse_heartbeat(&subjects().heartbeat(&caller)),
+            Some(caller)
+        );
+    }
+
+    #[test]
+    fn foreign_subjects_are_refused() {
+        for foreign in [
+            "other.store.a.session.put",
+            "site-a.store.a.session.start",
+            "site-a.store",
+            "",
+        ] {
+            assert_eq!(subjects().parse_store(foreign), None, "{foreign}");
+        }
+    }
+
+    #[test]
+    fn managers_start_nothing() {
+        for operation in Operation::ALL {
+            assert!(operation.allowed(Member::Node));
+            if operation.side() == Side::Node {
+                assert!(!operation.allowed(Member::Manager));
+            }
+        }
+    }
+
+    #[test]
+    fn a_node_cannot_speak_as_another() {
+        let own = permissions(&"n".parse().unwrap(), Member::Node, "a");
+        assert!(own.publish.iter().all(|s| s.contains(".a")), "{own:?}");
+        assert!(!own.publish.iter().any(|s| s.ends_with("fleet")));
+    }
+}

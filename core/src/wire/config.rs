@@ -1,0 +1,244 @@
+//! The configuration that travels from custom resources, or from the System section, to every node.
+//!
+//! A *root* names *parts* by the SHA-256 of their canonical JSON.
+//! There is one part for the cluster and one for each node, so an edit reaches only whom it concerns.
+//! No part holds a secret.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use crate::names::{ServerId, hex};
+
+/// Largest part, bytes of JSON.
+pub const MAX_PART_BYTES: usize = 256 * 1024;
+
+/// The root document.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RootDocument {
+    /// Document version.
+    pub schema: u32,
+    /// Grows with each change; an older one never replaces a newer one.
+    pub generation: u64,
+    /// Hash of the cluster part.
+    pub cluster: String,
+    /// Hash of each node's part.
+    pub nodes: BTreeMap<ServerId, String>,
+}
+
+impl RootDocument {
+    /// Short name of this content for people and status fields.
+    pub fn revision(&self) -> String {
+        hash(self)[..12].to_owned()
+    }
+
+    /// The revision as one node sees it: it changes only when the cluster part or its own part does.
+    pub fn node_revision(&self, node: &ServerId) -> String {
+        hash(&(&self.cluster, self.nodes.get(node)))[..12].to_owned()
+    }
+}
+
+/// SHA-256 in lower-case hexadecimal of the canonical JSON (sorted keys) of a document.
+pub fn hash<T: Serialize>(document: &T) -> String {
+    // Through `Value`, whose maps are sorted: equal content gives equal bytes.
+    let bytes = serde_json::to_value(document)
+        .and_then(|value| serde_json::to_vec(&value))
+        .unwrap_or_default();
+    hex(&Sha256::digest(&bytes))
+}
+
+/// What all nodes share.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ClusterPart {
+    /// Document version.
+    pub schema: u32,
+    /// Name of the cluster for people.
+    pub display_name: String,
+    /// Message of the day on the sign-in screen.
+    pub message: String,
+    /// Sign-in methods, in order: `local`, `ssh`, `oidc`.
+    pub methods: Vec<String>,
+    /// Who is what.
+    pub roles: RoleRules,
+    /// Scripts that choose a server, in order of their `order`, then name.
+    pub scripts: Vec<Script>,
+    /// Default limits of scripts.
+    pub script_limits: ScriptLimits,
+    /// Applications that can be started.
+    pub applications: Vec<Application>,
+    /// Session profiles.
+    pub profiles: Vec<Profile>,
+    /// How long a node without managers accepts logins that it had seen valid, seconds.
+    pub offline_grace_seconds: u64,
+    /// Addresses of proxies whose forwarding headers count.
+    pub trusted_proxies: Vec<String>,
+    /// Origins besides a node's own that may call the API.
+    pub web_origins: Vec<String>,
+    /// `error`, `warn`, `info`, `debug`.
+    pub log_level: String,
+    /// Kubernetes name of the cluster, `namespace/name`; empty outside Kubernetes.
+    pub managed_by: String,
+}
+
+/// Who is manager and who is admin, by login and by group.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RoleRules {
+    /// Admins by login.
+    pub admin_users: Vec<String>,
+    /// Admins by group.
+    pub admin_groups: Vec<String>,
+    /// Managers by login.
+    pub manager_users: Vec<String>,
+    /// Managers by group.
+    pub manager_groups: Vec<String>,
+}
+
+/// One script of the chain.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Script {
+    /// Name.
+    pub name: String,
+    /// `session/start`, `user/login`.
+    pub actions: Vec<String>,
+    /// Place in the chain; smaller runs first.
+    pub order: i32,
+    /// JavaScript of one function; empty with `builtin`.
+    pub source: String,
+    /// `fewestSessions`, `mostAvailableMemory`, `roundRobin`, `whereIAmConnected`; empty with `source`.
+    pub builtin: String,
+    /// Limits of this script; unset ones come from the cluster.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limits: Option<ScriptLimits>,
+}
+
+/// What a script may use up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ScriptLimits {
+    /// Milliseconds for one call.
+    pub time_ms: u64,
+    /// Bytes of memory.
+    pub memory_bytes: u64,
+}
+
+impl Default for ScriptLimits {
+    fn default() -> Self {
+        Self {
+            time_ms: 200,
+            memory_bytes: 64 * 1024 * 1024,
+        }
+    }
+}
+
+/// An application that can be started by name.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Application {
+    /// Stable id.
+    pub name: String,
+    /// For people.
+    pub title: String,
+    /// Command line, run by a shell as the user.
+    pub command: String,
+    /// Name of an icon of the web client: `desktop`, `terminal`, `browser`, `editor`, `tool`.
+    pub icon: String,
+    /// `desktop` ends with its command, `rootless` with its last window.
+    pub window_mode: String,
+    /// Profile of its sessions; empty for the default.
+    pub profile: String,
+}
+
+/// Limits and rules of a session.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Profile {
+    /// Stable id; `default` is used when none is named.
+    pub name: String,
+    /// Largest geometry, `WIDTHxHEIGHT`; empty for none.
+    pub max_geometry: String,
+    /// `off`, `in`, `out`, `both`.
+    pub clipboard: String,
+    /// Seconds without input until viewers are disconnected; 0 for never.
+    pub disconnect_idle_seconds: u64,
+    /// Seconds without a viewer until the session ends; 0 for never.
+    pub end_disconnected_seconds: u64,
+}
+
+/// What one node needs besides the cluster part.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct NodePart {
+    /// Document version.
+    pub schema: u32,
+    /// Host name for people.
+    pub hostname: String,
+    /// Addresses for browsers.
+    pub urls: Vec<String>,
+    /// Addresses for members.
+    pub peer_urls: Vec<String>,
+    /// Whether sessions may start here.
+    pub start_sessions: bool,
+    /// Whether logins issued here count.
+    pub logins: bool,
+    /// Whether browsers may try the node's own addresses.
+    pub direct_connections: bool,
+    /// The administrator's constant data.
+    pub static_data: Map<String, Value>,
+    /// Users of the node, when configuration and not the host's name service says so (pods).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub users: Option<NodeUsers>,
+    /// Debug switches.
+    pub debug: Vec<String>,
+    /// Kubernetes name of the node, `namespace/name`; empty outside Kubernetes.
+    pub managed_by: String,
+}
+
+/// Who uses a node whose sessions all run as one Linux user.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct NodeUsers {
+    /// Login names that the node belongs to. Empty: nobody may start there.
+    pub logins: Vec<String>,
+    /// The Linux user of the desktop container.
+    pub linux_user: String,
+    /// Its uid.
+    pub uid: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_content_hashes_equal() {
+        let a: Value = serde_json::from_str(r#"{"b":1,"a":2}"#).unwrap();
+        let b: Value = serde_json::from_str(r#"{"a":2,"b":1}"#).unwrap();
+        assert_eq!(hash(&a), hash(&b));
+        assert_eq!(hash(&a).len(), 64);
+    }
+
+    #[test]
+    fn a_node_revision_ignores_other_nodes() {
+        let (a, b): (ServerId, ServerId) = ("a".parse().unwrap(), "b".parse().unwrap());
+        let mut root = RootDocument {
+            cluster: "c".into(),
+            nodes: [(a.clone(), "1".into()), (b.clone(), "2".into())].into(),
+            ..RootDocument::default()
+        };
+        let before = (
+            root.node_revision(&a),
+            root.node_revision(&b),
+            root.revision(),
+        );
+        root.nodes.insert(b.clone(), "3".into());
+        assert_eq!(root.node_revision(&a), before.0);
+        assert_ne!(root.node_revision(&b), before.1);
+        assert_ne!(root.revision(), before.2);
+    }
+}

@@ -1,0 +1,203 @@
+//! Bodies of the bus operations; `core::subject` says on which subject each one goes.
+
+use serde::{Deserialize, Serialize};
+
+use super::config::RootDocument;
+use super::decision::Decision;
+use super::login::TokenRecord;
+use super::session::{SessionRecord, StartRequest};
+use crate::names::{LoginName, SessionId};
+use crate::secret::Secret;
+
+/// An empty body or answer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Empty {}
+
+// === store.<caller>.<operation>, answered by a manager ===
+
+/// `store.*.session.put`: the caller reports sessions of its own server. Answer: [`Empty`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionPut {
+    /// Records whose `serverId` is the caller; a lower `version` than the stored one is ignored.
+    pub sessions: Vec<SessionRecord>,
+    /// Whether `sessions` are all that the caller knows: others of its server that are not over are marked ended.
+    #[serde(default)]
+    pub complete: bool,
+}
+
+/// `store.*.token.put`: the caller lists a login that it issued. Answer: [`Empty`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenPut {
+    /// The record; its issuer is the caller.
+    pub token: TokenRecord,
+}
+
+/// `store.*.token.check`: is this token on the list? Answer: [`TokenAnswer`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenCheck {
+    /// Id of the token.
+    pub jti: String,
+}
+
+/// Answer to [`TokenCheck`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenAnswer {
+    /// The record, when it is on the list.
+    pub token: Option<TokenRecord>,
+}
+
+/// `store.*.token.revoke`: take tokens of a login off the list. Answer: [`Empty`]; all nodes hear it on `revoke`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenRevoke {
+    /// Whose tokens.
+    pub login: LoginName,
+    /// Which one; all of the login when none.
+    pub jti: Option<String>,
+}
+
+/// `revoke`: published by managers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revoked {
+    /// Ids of tokens that are no longer valid.
+    pub jtis: Vec<String>,
+}
+
+/// `store.*.password.check`: does this password belong to this login? Answer: [`PasswordAnswer`],
+/// or a problem `too-many-tries` (429) or `wrong-credentials` (401), alike for known and unknown logins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PasswordCheck {
+    /// The login as typed.
+    pub login: LoginName,
+    /// The password as typed.
+    pub password: Secret,
+    /// Address that the try came from; tries are counted by it and by login.
+    pub address: String,
+}
+
+/// Answer to [`PasswordCheck`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PasswordAnswer {
+    /// The login, spelled as it is stored.
+    pub login: LoginName,
+    /// Groups of the user.
+    #[serde(default)]
+    pub groups: Vec<String>,
+}
+
+/// `store.*.decision.put`: keep a decision with its session. Answer: [`Empty`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DecisionPut {
+    /// The session that came of it; none when it was refused.
+    pub session: Option<SessionId>,
+    /// The decision; its `local` is the caller.
+    pub decision: Decision,
+}
+
+/// `store.*.decision.get`: the decision that a session came from. Answer: [`DecisionAnswer`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DecisionGet {
+    /// The session.
+    pub session: SessionId,
+}
+
+/// Answer to [`DecisionGet`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DecisionAnswer {
+    /// The decision, while it is kept.
+    pub decision: Option<Decision>,
+}
+
+/// `store.*.config.get`: a part of the configuration by hash. Answer: [`ConfigAnswer`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfigGet {
+    /// Hash of the part; the root document when none.
+    pub hash: Option<String>,
+}
+
+/// Answer to [`ConfigGet`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ConfigAnswer {
+    /// The root document; always there once one was stored.
+    pub root: Option<RootDocument>,
+    /// The part that was asked for, as JSON.
+    pub part: Option<serde_json::Value>,
+}
+
+/// `config`: published by managers when a new root is in force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfigAnnounce {
+    /// The new root.
+    pub root: RootDocument,
+}
+
+// `store.*.fleet.get` takes `Empty` and answers `FleetSnapshot`.
+
+// === node.<target>.<caller>.<operation>, answered by the target node ===
+// Each carries the user's own signed token: the target checks it itself and trusts no other node's word.
+
+/// `node.*.*.session.start`. Answer: [`SessionRecord`]. Idempotent by `key`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionStart {
+    /// The user's token.
+    pub token: Secret,
+    /// Idempotency key of the client.
+    pub key: String,
+    /// Id that the session gets.
+    pub id: SessionId,
+    /// What to start.
+    pub start: StartRequest,
+    /// Address of the client, for logs.
+    #[serde(default)]
+    pub address: String,
+}
+
+/// `node.*.*.session.act`: something to be done to a session. Answer: [`ActAnswer`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionAct {
+    /// The user's token.
+    pub token: Secret,
+    /// The session.
+    pub id: SessionId,
+    /// What to do.
+    pub act: Act,
+}
+
+/// What can be done to a session where it runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "do")]
+pub enum Act {
+    /// End it and its programs.
+    Terminate,
+    /// Close all viewers; the session goes on.
+    Disconnect,
+    /// Change name and parameters; absent ones stay.
+    Params {
+        /// New name.
+        name: Option<String>,
+        /// Parameters to set; an empty value removes.
+        #[serde(default)]
+        params: std::collections::BTreeMap<String, String>,
+    },
+    /// The last lines that its programs printed.
+    Log,
+    /// A small picture of the screen.
+    Screenshot {
+        /// Largest width, pixels.
+        width: u32,
+    },
+}
+
+/// Answer to [`SessionAct`]; which field is set depends on the act.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ActAnswer {
+    /// The session after the act.
+    pub session: Option<SessionRecord>,
+    /// Text of a log.
+    pub text: String,
+    /// PNG, base64.
+    pub png: String,
+}
