@@ -44,7 +44,7 @@ pub(crate) enum Image {
     FastxDesktop,
     /// The transporter
     Nats,
-    /// The store: PostgreSQL with `DocumentDB`, and `FerretDB`
+    /// The store: PostgreSQL with DocumentDB, and FerretDB
     FastxStore,
 }
 
