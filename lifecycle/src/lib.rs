@@ -1,1 +1,23 @@
-//! Placeholder.
+//! What every binary needs around its work: start-up, readiness, shutdown, telemetry, TLS and HTTPS.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`clock`] | the one place that reads the wall clock |
+//! | [`env`](mod@env) | where settings come from |
+//! | [`telemetry`] | logging |
+//! | [`readiness`] | may traffic come? |
+//! | [`health`] | `/livez`, `/readyz`, `/metrics` |
+//! | [`shutdown`] | signals and an orderly end |
+//! | [`backoff`] | waiting times of retries |
+//! | [`tls`] | certificates that are read anew when they change |
+//! | [`https`] | serving a router over TLS |
+
+pub mod backoff;
+pub mod clock;
+pub mod env;
+pub mod health;
+pub mod https;
+pub mod readiness;
+pub mod shutdown;
+pub mod telemetry;
+pub mod tls;
