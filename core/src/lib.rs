@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`names`] | checked names and ids |
 //! | [`wire`] | every document that crosses a process boundary |
+//! | [`identity`] | who may speak on the bus: NATS identities and server configuration |
 //! | [`subject`] | the bus subjects and who may use them |
 //! | [`token`] | signing and checking of logins and tickets |
 //! | [`fleet`] | what is known of all servers and sessions |
@@ -14,6 +15,7 @@
 //! | [`secret`] | values that do not print themselves |
 
 pub mod fleet;
+pub mod identity;
 pub mod names;
 pub mod roles;
 pub mod secret;

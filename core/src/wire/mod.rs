@@ -16,4 +16,5 @@ pub mod operations;
 pub mod problem;
 pub mod server;
 pub mod session;
+pub mod status;
 pub mod ticket;
