@@ -2,6 +2,7 @@
 
 mod cluster;
 mod images;
+mod tidy;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -15,12 +16,15 @@ enum Chore {
     Cluster(cluster::Args),
     /// Build the container images and put them into the cluster
     Images(images::Args),
+    /// Check the house rules
+    Tidy,
 }
 
 fn main() -> ExitCode {
     let done = match Chore::parse() {
         Chore::Cluster(args) => cluster::run(&args).map_err(|error| report(&error)),
         Chore::Images(args) => images::run(&args).map_err(|error| report(&error)),
+        Chore::Tidy => tidy::run().map_err(|error| report(&error)),
     };
     if done.is_ok() {
         ExitCode::SUCCESS
@@ -34,4 +38,9 @@ fn report(error: &dyn std::error::Error) {
     let causes = std::iter::successors(Some(error), |error| error.source());
     let line: Vec<String> = causes.map(ToString::to_string).collect();
     let _ = writeln!(std::io::stderr(), "error: {}", line.join(": "));
+}
+
+/// Prints a line for the person at the terminal.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
 }
