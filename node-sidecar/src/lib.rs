@@ -1,1 +1,3 @@
-//! Placeholder.
+//! Sidecar of one compute node.
+
+pub mod links;

@@ -1,0 +1,417 @@
+//! The hub: accepts links on a Unix socket and gives each node's call to the link of the right user.
+
+use std::collections::{BTreeMap, HashMap};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use fastx_core::names::SessionId;
+use fastx_core::wire::link::{LinkCall, LinkResult, LinkSession, LinkStart, SOCKET_NAME};
+use fastx_core::wire::problem::Problem;
+use rustix::net::{AddressFamily, SocketType, sockopt};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{broadcast, watch};
+use tokio::time::Instant;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tracing::{debug, info, warn};
+
+use super::connection::{self, Answer, Link, NoAnswer, lock};
+
+/// Connections that one user may have.
+const PER_UID: usize = 4;
+/// How long a call waits for a link that is away, for it may be about to come back.
+const ABSENCE: Duration = Duration::from_secs(3);
+const START: Duration = Duration::from_secs(15);
+const TERMINATE: Duration = Duration::from_secs(15);
+const SHORT: Duration = Duration::from_secs(5);
+
+/// Whose links are let in.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LinkPolicy {
+    /// Users by number.
+    pub allowed_uids: Vec<u32>,
+}
+
+/// What happens at the links.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the large variant is the frequent one"
+)]
+pub enum LinkEvent {
+    /// A user's link is there. A [`LinkEvent::Snapshot`] follows.
+    Joined {
+        /// Whose.
+        uid: u32,
+    },
+    /// A user's link is gone; the user's sessions go on.
+    Left {
+        /// Whose.
+        uid: u32,
+    },
+    /// A session is new or changed.
+    Session {
+        /// Whose link says so.
+        uid: u32,
+        /// The session now.
+        session: LinkSession,
+    },
+    /// Everything that a link has found when it joined.
+    Snapshot {
+        /// Whose link says so.
+        uid: u32,
+        /// All its sessions, lately ended ones too.
+        sessions: Vec<LinkSession>,
+    },
+}
+
+/// Why the hub cannot listen.
+#[derive(Debug, thiserror::Error)]
+#[error("could not listen for links on {path}")]
+pub struct HubError {
+    path: PathBuf,
+    source: std::io::Error,
+}
+
+#[derive(Debug, Default)]
+struct Users {
+    connections: HashMap<u32, usize>,
+    links: HashMap<u32, Arc<Link>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    users: Mutex<Users>,
+    policy: watch::Receiver<LinkPolicy>,
+    events: broadcast::Sender<LinkEvent>,
+    /// Counts joins, so that a call can wait for the next one.
+    joins: watch::Sender<u64>,
+}
+
+/// The node's end of all links. Clones share it; it stops listening when the last one is dropped.
+#[derive(Debug, Clone)]
+pub struct Hub {
+    shared: Arc<Shared>,
+    _listening: Arc<DropGuard>,
+}
+
+impl Hub {
+    /// Listens on the socket in `dir`; one that a former process left there is replaced.
+    pub async fn bind(dir: &Path, policy: watch::Receiver<LinkPolicy>) -> Result<Self, HubError> {
+        let path = dir.join(SOCKET_NAME);
+        let listener = listen(&path)
+            .await
+            .map_err(|source| HubError { path, source })?;
+        let shared = Arc::new(Shared {
+            users: Mutex::default(),
+            policy,
+            events: broadcast::Sender::new(1024),
+            joins: watch::Sender::new(0),
+        });
+        let stop = CancellationToken::new();
+        tokio::spawn(accept(listener, shared.clone(), stop.clone()));
+        Ok(Self {
+            shared,
+            _listening: Arc::new(stop.drop_guard()),
+        })
+    }
+
+    /// What happens from now on. A receiver that falls behind by 1024 events must look at [`Hub::snapshot`] again.
+    pub fn events(&self) -> broadcast::Receiver<LinkEvent> {
+        self.shared.events.subscribe()
+    }
+
+    /// Every link that is there with what it reported last.
+    pub fn snapshot(&self) -> Vec<(u32, Vec<LinkSession>)> {
+        lock(&self.shared.users)
+            .links
+            .iter()
+            .map(|(uid, link)| (*uid, link.sessions()))
+            .collect()
+    }
+
+    /// Whether the user's link is there.
+    pub fn present(&self, uid: u32) -> bool {
+        self.shared.link(uid).is_some()
+    }
+
+    /// What the user's link found wrong on its side, for people.
+    pub fn faults(&self, uid: u32) -> Vec<String> {
+        self.shared
+            .link(uid)
+            .map(|l| l.faults.clone())
+            .unwrap_or_default()
+    }
+
+    /// Starts a session, or finds the one of this id; returns once its display answers.
+    pub async fn start(&self, uid: u32, start: LinkStart) -> Result<LinkSession, Problem> {
+        let call = LinkCall::Start { start };
+        session(self.shared.call(uid, call, START).await?)
+    }
+
+    /// Ends a session.
+    pub async fn terminate(&self, uid: u32, id: &SessionId) -> Result<(), Problem> {
+        let call = LinkCall::Terminate { id: id.clone() };
+        self.shared.call(uid, call, TERMINATE).await.map(drop)
+    }
+
+    /// Opens one more connection to a session's display.
+    pub async fn open_display(&self, uid: u32, id: &SessionId) -> Result<UnixStream, Problem> {
+        let call = LinkCall::OpenDisplay { id: id.clone() };
+        let (_, descriptor) = self.shared.call(uid, call, SHORT).await?;
+        let descriptor = descriptor
+            .ok_or_else(|| broken("it opened the display and handed over no connection"))?;
+        stream(descriptor).map_err(|why| broken(&why))
+    }
+
+    /// Changes name and parameters of a session.
+    pub async fn params(
+        &self,
+        uid: u32,
+        id: &SessionId,
+        name: String,
+        params: BTreeMap<String, String>,
+    ) -> Result<LinkSession, Problem> {
+        let id = id.clone();
+        let call = LinkCall::Params { id, name, params };
+        session(self.shared.call(uid, call, SHORT).await?)
+    }
+
+    /// The end of what the session's programs printed.
+    pub async fn log(&self, uid: u32, id: &SessionId, bytes: u32) -> Result<String, Problem> {
+        let id = id.clone();
+        let call = LinkCall::Log { id, bytes };
+        match self.shared.call(uid, call, SHORT).await?.0 {
+            LinkResult::Ok { text, .. } => Ok(text),
+            LinkResult::Err(problem) => Err(problem),
+        }
+    }
+}
+
+impl Shared {
+    fn link(&self, uid: u32) -> Option<Arc<Link>> {
+        lock(&self.users).links.get(&uid).cloned()
+    }
+
+    fn allowed(&self, uid: u32) -> bool {
+        self.policy.borrow().allowed_uids.contains(&uid)
+    }
+
+    /// Asks the user's link; asks the next one when it goes away, since every call may be repeated.
+    async fn call(&self, uid: u32, what: LinkCall, limit: Duration) -> Result<Answer, Problem> {
+        let until = Instant::now() + limit;
+        loop {
+            let link = self.wait(uid, until).await?;
+            match link.ask(what.clone(), until).await {
+                Ok((LinkResult::Err(problem), _)) => return Err(problem),
+                Ok(answer) => return Ok(answer),
+                Err(NoAnswer::Gone) => self.forget(&link),
+                Err(NoAnswer::Busy) => return Err(late(uid, "has too many calls waiting")),
+                Err(NoAnswer::Late) => return Err(late(uid, "did not answer in time")),
+            }
+        }
+    }
+
+    async fn wait(&self, uid: u32, until: Instant) -> Result<Arc<Link>, Problem> {
+        let mut joins = self.joins.subscribe();
+        let limit = until.min(Instant::now() + ABSENCE);
+        loop {
+            if let Some(link) = self.link(uid) {
+                return Ok(link);
+            }
+            match tokio::time::timeout_at(limit, joins.changed()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) | Err(_) => return Err(absent(uid)),
+            }
+        }
+    }
+
+    /// Makes this link the user's; an older one is sent away.
+    fn join(&self, link: &Arc<Link>) {
+        let former = lock(&self.users).links.insert(link.uid, link.clone());
+        if let Some(former) = former {
+            former.gone.cancel();
+        }
+        let uid = link.uid;
+        // Nobody listening is no fault.
+        let _ = self.events.send(LinkEvent::Joined { uid });
+        let sessions = link.sessions();
+        let _ = self.events.send(LinkEvent::Snapshot { uid, sessions });
+        self.joins.send_modify(|n| *n += 1);
+    }
+
+    fn forget(&self, link: &Arc<Link>) {
+        let uid = link.uid;
+        let mut users = lock(&self.users);
+        if users.links.get(&uid).is_some_and(|l| Arc::ptr_eq(l, link)) {
+            users.links.remove(&uid);
+            let _ = self.events.send(LinkEvent::Left { uid });
+        }
+    }
+}
+
+/// One of the few connections that a user may have; given back when dropped.
+struct Slot(Arc<Shared>, u32);
+
+impl Slot {
+    fn take(shared: &Arc<Shared>, uid: u32) -> Option<Self> {
+        let mut users = lock(&shared.users);
+        let count = users.connections.entry(uid).or_default();
+        if *count >= PER_UID {
+            return None;
+        }
+        *count += 1;
+        Some(Self(shared.clone(), uid))
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let mut users = lock(&self.0.users);
+        if let Some(count) = users.connections.get_mut(&self.1) {
+            *count -= 1;
+            if *count == 0 {
+                users.connections.remove(&self.1);
+            }
+        }
+    }
+}
+
+async fn listen(path: &Path) -> std::io::Result<UnixListener> {
+    match tokio::fs::remove_file(path).await {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e),
+        _ => {}
+    }
+    let listener = UnixListener::bind(path)?;
+    // Any user may dial; who it is comes from the kernel, and the policy decides.
+    tokio::fs::set_permissions(path, std::fs::Permissions::from_mode(0o666)).await?;
+    Ok(listener)
+}
+
+async fn accept(listener: UnixListener, shared: Arc<Shared>, stop: CancellationToken) {
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = stop.cancelled() => return,
+        };
+        match accepted {
+            Ok((stream, _)) => admit(stream, &shared, &stop),
+            Err(error) => {
+                warn!(%error, "a link could not be accepted");
+                // Out of descriptors, most likely: do not spin.
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+        }
+    }
+}
+
+/// Decides from the kernel's word alone, before the first byte is read.
+fn admit(stream: UnixStream, shared: &Arc<Shared>, stop: &CancellationToken) {
+    let uid = match stream.peer_cred() {
+        Ok(credentials) => credentials.uid(),
+        Err(error) => return warn!(%error, "the user behind a link is not known; refused"),
+    };
+    if !shared.allowed(uid) {
+        return warn!(uid, "a link of a user who has no place here; refused");
+    }
+    let Some(slot) = Slot::take(shared, uid) else {
+        return warn!(uid, limit = PER_UID, "too many links of one user; refused");
+    };
+    let (shared, stop) = (shared.clone(), stop.clone());
+    tokio::spawn(async move {
+        tokio::select! {
+            () = attend(&stream, uid, &shared) => {}
+            () = stop.cancelled() => {}
+        }
+        drop(slot);
+    });
+}
+
+async fn attend(stream: &UnixStream, uid: u32, shared: &Arc<Shared>) {
+    let (link, queue) = match connection::greet(stream, uid).await {
+        Ok((link, queue)) => (Arc::new(link), queue),
+        Err(fault) => return warn!(uid, %fault, "a link was sent away"),
+    };
+    info!(uid, version = link.version, "link joined");
+    for fault in &link.faults {
+        warn!(uid, fault, "a link reports a fault on its side");
+    }
+    shared.join(&link);
+    let changed = |session| {
+        let _ = shared.events.send(LinkEvent::Session { uid, session });
+    };
+    let fault = tokio::select! {
+        fault = connection::serve(stream, &link, queue, changed) => Some(fault),
+        () = banned(shared, uid) => None,
+    };
+    link.gone.cancel();
+    shared.forget(&link);
+    match fault {
+        None => warn!(uid, "link sent away: its user has no place here any more"),
+        Some(connection::LinkFault::Frame(super::frames::FrameError::Closed)) => {
+            debug!(uid, "link left");
+        }
+        Some(fault) => warn!(uid, %fault, "link sent away"),
+    }
+}
+
+async fn banned(shared: &Shared, uid: u32) {
+    let mut policy = shared.policy.clone();
+    let gone = policy
+        .wait_for(|p| !p.allowed_uids.contains(&uid))
+        .await
+        .is_err();
+    if gone {
+        // Nobody changes the policy any more: what was allowed stays so.
+        std::future::pending::<()>().await;
+    }
+}
+
+fn session((result, _): Answer) -> Result<LinkSession, Problem> {
+    match result {
+        LinkResult::Ok {
+            session: Some(session),
+            ..
+        } => Ok(*session),
+        LinkResult::Ok { .. } => Err(broken("it answered without the session")),
+        LinkResult::Err(problem) => Err(problem),
+    }
+}
+
+/// A link could hand over anything: only a connected Unix stream is taken.
+fn stream(descriptor: OwnedFd) -> Result<UnixStream, String> {
+    let kind = sockopt::socket_type(&descriptor).ok();
+    let family = sockopt::socket_domain(&descriptor).ok();
+    if kind != Some(SocketType::STREAM) || family != Some(AddressFamily::UNIX) {
+        return Err("what it handed over is not a connection to a display".to_owned());
+    }
+    let stream = std::os::unix::net::UnixStream::from(descriptor);
+    stream
+        .set_nonblocking(true)
+        .and_then(|()| UnixStream::from_std(stream))
+        .map_err(|e| format!("the connection that it handed over cannot be used: {e}"))
+}
+
+fn absent(uid: u32) -> Problem {
+    Problem::new(503, "no-link", "The desktop side is not there")
+        .detail(format!("No link of user {uid} is connected to this server."))
+        .action("Wait until the desktop container is ready and try again; if it stays so, the administrator looks at its log.")
+}
+
+fn late(uid: u32, what: &str) -> Problem {
+    Problem::new(504, "link-silent", "The desktop side does not answer")
+        .detail(format!("The link of user {uid} {what}."))
+        .action("Try again; nothing is started twice. If it stays so, the administrator looks at the log of the desktop container.")
+}
+
+fn broken(why: &str) -> Problem {
+    Problem::new(
+        502,
+        "link-broken",
+        "The desktop side answered something unusable",
+    )
+    .detail(format!("The link broke the protocol: {why}."))
+    .action("The administrator compares the versions of the node and of its link.")
+}
