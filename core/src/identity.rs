@@ -21,8 +21,8 @@ use crate::secret::Secret;
 use crate::subject::{Member, permissions};
 use crate::wire::broker::Credentials;
 
-/// Largest message, bytes. Above the largest part of a configuration, far below what would stall others.
-pub const MAX_PAYLOAD: u32 = 1024 * 1024;
+/// Largest message, bytes: a snapshot of several thousand servers and sessions, and as much as the server advises at most.
+pub const MAX_PAYLOAD: u32 = 8 * 1024 * 1024;
 
 /// How long a member may take to answer a request.
 pub const ANSWER_WITHIN: SignedDuration = SignedDuration::from_mins(2);
