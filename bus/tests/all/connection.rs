@@ -1,0 +1,225 @@
+//! Connecting, losing the connection, moving to another server, and losing one's identity.
+
+use std::time::Duration;
+
+use crate::support::{PATIENCE, Server, eventually, free_port, try_join};
+use fastx_bus::{Bus, BusError, BusState, Cause, Options};
+use fastx_core::subject::{MANAGER_QUEUE, Operation};
+use fastx_core::wire::broker::{BrokerConfig, TransporterType};
+use fastx_core::wire::operations::{Empty, TokenCheck};
+use tokio::time::{Instant, timeout};
+
+fn check() -> TokenCheck {
+    TokenCheck { jti: "x".into() }
+}
+
+async fn cause(broker: BrokerConfig) -> Cause {
+    let options = Options {
+        caller: None,
+        limit: Duration::from_secs(2),
+    };
+    match Bus::connect(broker, options).await.unwrap_err() {
+        BusError::Unreachable { address, cause } => {
+            assert!(address.contains(':'), "{address}");
+            cause
+        }
+        other => panic!("{other}"),
+    }
+}
+
+#[tokio::test]
+async fn each_way_to_fail_has_its_own_words() {
+    let server = Server::start(1).await;
+    let good = server.broker("a");
+
+    let refused = BrokerConfig {
+        port: free_port(),
+        ..good.clone()
+    };
+    assert_eq!(cause(refused).await, Cause::Refused);
+
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let begun = Instant::now();
+    assert_eq!(
+        cause(BrokerConfig {
+            port,
+            host: "127.0.0.1".into(),
+            ..good.clone()
+        })
+        .await,
+        Cause::TimedOut
+    );
+    assert!(begun.elapsed() < Duration::from_secs(4));
+
+    let other = Server::start(2).await;
+    let wrong_ca = BrokerConfig {
+        ca: other.broker("a").ca,
+        ..good.clone()
+    };
+    assert!(matches!(cause(wrong_ca).await, Cause::Tls(_)));
+
+    let stranger = BrokerConfig {
+        credentials: Some(other.credentials("a")),
+        ..good.clone()
+    };
+    assert_eq!(cause(stranger).await, Cause::Credentials);
+
+    let nowhere = BrokerConfig {
+        host: "no-such-host.invalid".into(),
+        ..good.clone()
+    };
+    assert_eq!(cause(nowhere).await, Cause::Dns);
+
+    let redis = BrokerConfig {
+        transporter_type: TransporterType::Redis,
+        ..good.clone()
+    };
+    assert_eq!(
+        try_join(redis).await.unwrap_err(),
+        BusError::RedisUnsupported
+    );
+
+    let lax = BrokerConfig {
+        reject_unauthorized: false,
+        ca: String::new(),
+        ..good
+    };
+    assert!(
+        try_join(lax).await.is_ok(),
+        "rejectUnauthorized: false takes any certificate"
+    );
+}
+
+#[tokio::test]
+async fn a_request_in_flight_survives_the_death_of_the_server() {
+    let mut server = Server::start(1).await;
+    let (manager, node) = (server.join("manager-1").await, server.join("a").await);
+    let mut requests = manager
+        .queue_subscribe(manager.subjects().all_store(), MANAGER_QUEUE)
+        .await
+        .unwrap();
+    let asking = tokio::spawn({
+        let node = node.clone();
+        async move {
+            node.request::<_, Empty>(
+                node.subjects().store(node.caller(), Operation::TokenCheck),
+                &check(),
+                PATIENCE,
+            )
+            .await
+        }
+    });
+    let unanswered = timeout(PATIENCE, requests.next()).await.unwrap();
+    server.kill();
+    let mut state = node.state();
+    let lost = timeout(PATIENCE, state.wait_for(|s| !s.is_connected())).await;
+    assert!(matches!(
+        *lost.unwrap().unwrap(),
+        BusState::Disconnected { .. }
+    ));
+    let refused = node
+        .publish(node.subjects().heartbeat(node.caller()), &1)
+        .await;
+    assert!(
+        matches!(refused, Err(BusError::Disconnected(_))),
+        "{refused:?}"
+    );
+
+    server.up().await;
+    let again = timeout(PATIENCE, requests.next()).await.unwrap().unwrap();
+    again.respond(Ok(Empty {})).await;
+    assert_eq!(asking.await.unwrap(), Ok(Empty {}));
+    drop(unanswered);
+}
+
+#[tokio::test]
+async fn a_bus_that_stays_away_ends_requests_with_a_reason() {
+    let mut server = Server::start(1).await;
+    let node = server.join("a").await;
+    server.kill();
+    let _ = timeout(PATIENCE, node.state().wait_for(|s| !s.is_connected()))
+        .await
+        .unwrap();
+    let begun = Instant::now();
+    let problem = node
+        .store::<_, Empty>(Operation::TokenCheck, &check())
+        .await
+        .unwrap_err();
+    assert_eq!(problem.kind, "bus-timeout");
+    assert!(problem.detail.contains("cut off"), "{}", problem.detail);
+    assert!(begun.elapsed() < Duration::from_secs(5));
+}
+
+#[tokio::test]
+async fn revoking_cuts_only_the_revoked() {
+    let mut server = Server::start(1).await;
+    let (gone, stays) = (server.join("gone").await, server.join("stays").await);
+    let mut untouched = stays.state();
+    untouched.mark_unchanged();
+    let late = server.join("late").await;
+    assert!(
+        late.state().borrow().is_connected(),
+        "a new member needs no change of the server"
+    );
+
+    server.revoke(&server.credentials("gone"));
+    let _ = timeout(PATIENCE, gone.state().wait_for(|s| !s.is_connected()))
+        .await
+        .unwrap();
+    let refused = try_join(server.broker("gone")).await.unwrap_err();
+    assert!(
+        matches!(
+            refused,
+            BusError::Unreachable {
+                cause: Cause::Credentials,
+                ..
+            }
+        ),
+        "{refused}"
+    );
+    stays
+        .publish(stays.subjects().heartbeat(stays.caller()), &1)
+        .await
+        .unwrap();
+    assert!(stays.state().borrow().is_connected());
+    eventually("the reason is known", async || {
+        matches!(&*gone.state().borrow(), BusState::Disconnected { why, .. } if why.contains("authorization"))
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_member_moves_to_another_server_with_its_subscriptions() {
+    let (old, new) = (Server::start(1).await, Server::start(2).await);
+    let node = old.join("a").await;
+    let mut requests = node
+        .subscribe(node.subjects().all_node(&"a".parse().unwrap()))
+        .await
+        .unwrap();
+    let mut fleet = node.subscribe(node.subjects().fleet()).await.unwrap();
+
+    let stranger = node.replace(new.broker("b")).await.unwrap_err();
+    assert!(
+        matches!(stranger, BusError::WrongCaller { .. }),
+        "{stranger}"
+    );
+    node.replace(new.broker("a")).await.unwrap();
+    drop(old);
+
+    let (manager, other) = (new.join("manager-1").await, new.join("b").await);
+    manager
+        .publish(manager.subjects().fleet(), &5)
+        .await
+        .unwrap();
+    let message = timeout(PATIENCE, fleet.next()).await.unwrap().unwrap();
+    assert_eq!(message.body::<u32>(), Ok(5));
+    let (target, body) = ("a".parse().unwrap(), check());
+    let asking = other.node::<_, u32>(&target, Operation::SessionAct, &body, PATIENCE);
+    let answering = async {
+        let request = timeout(PATIENCE, requests.next()).await.unwrap().unwrap();
+        request.respond(Ok(9)).await;
+    };
+    assert_eq!(tokio::join!(asking, answering).0, Ok(9));
+    assert!(node.state().borrow().is_connected());
+}
