@@ -19,7 +19,7 @@
 # a Docker Hub name, so call local images localhost/NAME:TAG.
 . "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 
-suite= pkgs=() runs=() trees=() files=() dirs=() pack=() args=("$@")
+suite= stack= pkgs=() runs=() trees=() files=() dirs=() pack=() args=("$@")
 while [ $# -gt 1 ]; do
   case $1 in
     --suite) suite=$2 ;;
@@ -170,6 +170,10 @@ if [ ${#trees[@]} -gt 0 ] || [ ${#files[@]} -gt 0 ] || [ ${#dirs[@]} -gt 0 ]; th
 fi
 
 rm -f "$archive.key"
+# A stack of packages that no image uses any more is several hundred MB.
+old=$(cat "$archive.stack" 2>/dev/null || true)
+echo "${stack:-none}" >"$archive.stack"
+if [ -n "$old" ] && ! cat "$LOCALKUBE_CACHE"/images/*.stack | grep -qxF "$old"; then rm -f -- "$L/$old".tar*; fi
 digest=$(python3 "$here/pack.py" image "${pack[@]}" --name="$name" --output="$archive" "${layers[@]}")
 echo "$key $digest" >"$archive.key"
 import_archive built

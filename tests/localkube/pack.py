@@ -49,6 +49,7 @@ def layer(root, out):
 
     def own(info):
         info.uname = info.gname = ""
+        info.mtime = int(info.mtime)
         return info
 
     with tarfile.open(out, "w", format=tarfile.PAX_FORMAT) as tar:

@@ -6,12 +6,13 @@ use std::process::Command;
 use cargo_metadata::{Metadata, MetadataCommand};
 
 use super::ImagesError;
-use crate::cluster::{Paths, process, root};
+use crate::cluster::{Paths, process, root, say};
 
 /// Packages whose programs are servers.
 const SERVERS: &[&str] = &["fastx-operator", "fastx-manager", "fastx-node"];
 /// Runs in images that are not ours, so it is linked statically.
 const LINK: &str = "fastx-link";
+const PROFILE: &str = "image";
 
 /// Builds the programs and gives the folder that becomes the image's root.
 pub(super) fn stage(folder: &Path, paths: &Paths) -> Result<PathBuf, ImagesError> {
@@ -19,64 +20,52 @@ pub(super) fn stage(folder: &Path, paths: &Paths) -> Result<PathBuf, ImagesError
         .current_dir(root())
         .no_deps()
         .exec()?;
-    let servers: Vec<&str> = SERVERS
+    let servers: Vec<String> = SERVERS
         .iter()
-        .copied()
-        .filter(|name| has_program(&metadata, name))
+        .flat_map(|package| programs(&metadata, package))
         .collect();
     if servers.is_empty() {
         return Err(ImagesError::NoPrograms(SERVERS));
     }
     let target = metadata.target_directory.as_std_path();
-    build(&servers, target)?;
+    say("programs: cargo build (about 10 min the first time)");
+    process::run(cargo(target).args(bins(&servers)))?;
+    let link = match programs(&metadata, LINK).as_slice() {
+        [] => PathBuf::new(),
+        [_, ..] => build_static(&target.join("static"))?,
+    };
     let stage = paths.localkube.join("stage/fastx");
     let mut collect = Command::new(folder.join("collect"));
-    collect.arg(&stage).arg(folder.join("rootfs"));
-    if has_program(&metadata, LINK) {
-        collect.arg(build_static(&target.join("static"))?);
-    } else {
-        collect.arg("");
-    }
-    collect.args(servers.iter().map(|name| target.join("image").join(name)));
+    collect.arg(&stage).arg(folder.join("rootfs")).arg(link);
+    collect.args(servers.iter().map(|name| target.join(PROFILE).join(name)));
     process::run(&mut collect)?;
     Ok(stage)
 }
 
-fn has_program(metadata: &Metadata, name: &str) -> bool {
+/// Names of the programs of a package; a package that has none yet has none.
+fn programs(metadata: &Metadata, name: &str) -> Vec<String> {
     let package = metadata
         .packages
         .iter()
         .find(|package| package.name.as_str() == name);
-    package.is_some_and(|package| {
-        package
-            .targets
-            .iter()
-            .any(|target| target.is_bin() && target.name == name)
-    })
+    let targets = package.map_or(&[][..], |package| package.targets.as_slice());
+    targets
+        .iter()
+        .filter(|target| target.is_bin())
+        .map(|target| target.name.clone())
+        .collect()
+}
+
+fn bins(names: &[String]) -> impl Iterator<Item = &str> {
+    names.iter().flat_map(|name| ["--bin", name.as_str()])
 }
 
 fn cargo(target: &Path) -> Command {
     let mut cargo = Command::new("cargo");
+    cargo.current_dir(root());
+    cargo.args(["build", "--locked", "--profile", PROFILE, "--target-dir"]);
+    cargo.arg(target);
     cargo
-        .current_dir(root())
-        .args([
-            "build",
-            "--quiet",
-            "--locked",
-            "--profile",
-            "image",
-            "--target-dir",
-        ])
-        .arg(target);
-    cargo
-}
-
-fn build(servers: &[&str], target: &Path) -> Result<(), ImagesError> {
-    let mut cargo = cargo(target);
-    for name in servers {
-        cargo.args(["--package", name, "--bin", name]);
-    }
-    Ok(process::run(&mut cargo)?)
 }
 
 /// With an explicit target the flags do not reach build scripts and macros, which must be dynamic.
@@ -84,6 +73,6 @@ fn build_static(target: &Path) -> Result<PathBuf, ImagesError> {
     let triple = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     let mut cargo = cargo(target);
     cargo.env("RUSTFLAGS", "-C target-feature=+crt-static");
-    process::run(cargo.args(["--target", &triple, "--package", LINK, "--bin", LINK]))?;
-    Ok(target.join(triple).join("image").join(LINK))
+    process::run(cargo.args(["--target", &triple, "--bin", LINK]))?;
+    Ok(target.join(triple).join(PROFILE).join(LINK))
 }

@@ -26,8 +26,9 @@ impl Recipe {
         match image {
             Image::Fastx => Ok(Self::default()
                 .tree(&programs::stage(&folder, paths)?)
+                .option("--dir", "/tmp:1777")
                 .user(SERVICE_USER)),
-            Image::FastxDesktop => Ok(Self::desktop(&folder)?),
+            Image::FastxDesktop => Self::desktop(&folder),
             Image::Nats => Ok(Self::default()
                 .tree(&folder.join("rootfs"))
                 .program("nats-server", paths, "/usr/bin")
