@@ -1,0 +1,71 @@
+//! Which message bus connects nodes and managers.
+
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::value::{Exposure, LocalRef, Resources};
+
+/// The message bus between nodes and managers.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("(has(self.type) && self.type == 'External') == has(self.external)")
+        .message("`external` is required with `type: External`, and allowed only there"),
+    validation = Rule::new("!has(self.replicas) || self.replicas == 1 || self.replicas == 3")
+        .message("`replicas` must be 1 or 3"),
+    validation = Rule::new("!has(self.exposure) || !has(self.type) || self.type != 'External'")
+        .message("`exposure` is not allowed with `type: External`")
+)]
+pub struct Transporter {
+    /// `NATS` (default), `Redis` (not supported yet) or `External` (not supported yet).
+    #[serde(default, rename = "type")]
+    pub kind: TransporterType,
+    /// Number of servers, 1 (default) or 3.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 3))]
+    pub replicas: Option<i32>,
+    /// How members outside the Kubernetes cluster reach it; they cannot when unset.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exposure: Option<Exposure>,
+    /// CPU and memory of each server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resources: Option<Resources>,
+    /// Where the bus is, with `type: External`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external: Option<ExternalTransporter>,
+}
+
+/// Kind of message bus.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum TransporterType {
+    /// NATS, run by the operator, with one identity for each member; the default.
+    #[default]
+    NATS,
+    /// Redis; not supported yet.
+    Redis,
+    /// A NATS or Redis that somebody else runs; not supported yet.
+    External,
+}
+
+/// A bus that somebody else runs.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct ExternalTransporter {
+    /// Host name or address.
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[A-Za-z0-9][-A-Za-z0-9.:]*$")
+    )]
+    pub host: String,
+    /// Port; the usual one when unset.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 65535))]
+    pub port: Option<i32>,
+    /// Secret with the key `password`, and optionally `ca.crt`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_ref: Option<LocalRef>,
+    /// Whether a certificate that does not check out is refused; true when unset.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reject_unauthorized: Option<bool>,
+}
