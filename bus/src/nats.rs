@@ -371,7 +371,11 @@ impl Shared {
     fn connected(&self) {
         lock(&self.denied).clear();
         *lock(&self.connected_at) = Some(Instant::now());
-        self.state.send_replace(BusState::Connected);
+        self.state.send_if_modified(|state| {
+            let back = !state.is_connected();
+            *state = BusState::Connected;
+            back
+        });
     }
 
     fn just_connected(&self) -> bool {

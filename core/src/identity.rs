@@ -311,8 +311,10 @@ fn account_limits() -> Value {
 
 /// A signed JWT of the form that NATS reads.
 fn sign(signer: &KeyPair, subject: &str, name: &str, issued: Timestamp, nats: &Value) -> String {
+    // The server takes a time of 0 for none, and revokes such users with the first entry of the list.
+    let issued = issued.as_second().max(1);
     let mut claims = json!({
-        "iat": issued.as_second(), "iss": signer.public_key(), "jti": "",
+        "iat": issued, "iss": signer.public_key(), "jti": "",
         "name": name, "sub": subject, "nats": nats,
     });
     claims["jti"] = base32(&Sha512_256::digest(claims.to_string())).into();
