@@ -137,7 +137,7 @@ if [ ${#pkgs[@]} -gt 0 ] || [ ${#runs[@]} -gt 0 ]; then
       export DEBIAN_FRONTEND=noninteractive LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
       if [ -n "$pkgs" ]; then
         chroot "$t/root" apt-get -qq update
-        chroot "$t/root" apt-get -qq -o APT::Sandbox::User=root install -y --no-install-recommends $pkgs
+        chroot "$t/root" apt-get -qq -o APT::Sandbox::User=root -o Dpkg::Options::=--force-unsafe-io install -y --no-install-recommends $pkgs
       fi
       for c; do chroot "$t/root" sh -ec "$c"; done
       rm -f "$t/root/usr/sbin/policy-rc.d"' \
