@@ -135,7 +135,7 @@ impl Bus {
         let trace = self.trace.as_deref();
         let answer = match &self.transport {
             Transport::Nats(nats) => nats.request(&subject, payload, trace, until).await,
-            Transport::Local(local) => local.request(&subject, payload, trace, until).await,
+            Transport::Local(local) => local.request(&subject, &payload, trace, until).await,
         };
         let bytes = answer.map_err(|failure| self.problem(&subject, &failure, deadline))?;
         let envelope: Envelope<Reply<A>> = serde_json::from_slice(&bytes).map_err(|e| {
@@ -182,7 +182,7 @@ impl Bus {
         let trace = self.trace.as_deref();
         match &self.transport {
             Transport::Nats(nats) => nats.publish(&subject, payload, trace).await,
-            Transport::Local(local) => local.publish(&subject, payload, trace),
+            Transport::Local(local) => local.publish(&subject, &payload, trace),
         }
     }
 

@@ -134,7 +134,7 @@ impl Local {
     pub(crate) fn publish(
         &self,
         subject: &str,
-        payload: Bytes,
+        payload: &Bytes,
         trace: Option<&str>,
     ) -> Result<(), BusError> {
         if !self.may_publish(subject) {
@@ -176,7 +176,7 @@ impl Local {
     pub(crate) async fn request(
         &self,
         subject: &str,
-        payload: Bytes,
+        payload: &Bytes,
         trace: Option<&str>,
         deadline: Instant,
     ) -> Result<Bytes, Failure> {

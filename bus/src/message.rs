@@ -109,15 +109,11 @@ impl Incoming {
 
 fn encode_reply<T: Serialize>(answer: Result<T, Problem>) -> Bytes {
     let envelope = Envelope::new(Reply::from(answer));
-    match serde_json::to_vec(&envelope) {
-        Ok(bytes) => bytes.into(),
-        Err(_) => {
-            let problem = Problem::internal("The answer could not be written as JSON.");
-            serde_json::to_vec(&Envelope::new(Reply::<()>::Err(problem)))
-                .unwrap_or_default()
-                .into()
-        }
-    }
+    let bytes = serde_json::to_vec(&envelope).unwrap_or_else(|_| {
+        let problem = Problem::internal("The answer could not be written as JSON.");
+        serde_json::to_vec(&Envelope::new(Reply::<()>::Err(problem))).unwrap_or_default()
+    });
+    bytes.into()
 }
 
 /// Messages of one subject or pattern, in order of arrival.

@@ -205,11 +205,11 @@ impl Nats {
         sender: mpsc::Sender<Incoming>,
     ) -> Result<(), BusError> {
         let subject = route.subject.clone();
-        let subscribed = match &route.queue {
+        let made = match &route.queue {
             Some(queue) => client.queue_subscribe(subject, queue.clone()).await,
             None => client.subscribe(subject).await,
         };
-        let subscriber = subscribed.map_err(|e| BusError::Disconnected(e.to_string()))?;
+        let subscriber = made.map_err(|e| BusError::Disconnected(e.to_string()))?;
         let pump = Pump {
             shared: Arc::downgrade(&self.shared),
             client: client.clone(),
