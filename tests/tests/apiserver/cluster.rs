@@ -1,0 +1,294 @@
+//! Rules of `FastXCluster`, both outcomes of each.
+
+use crate::table::{Accepted, Change, Create, Refused, check};
+
+#[tokio::test]
+async fn names() {
+    check(
+        "FastXCluster",
+        &[
+            Create("metadata: {name: a}\nspec: {}", Accepted),
+            Create(
+                "metadata: {name: a123456789012345678901234567890123456789}\nspec: {}",
+                Accepted,
+            ),
+            Create(
+                "metadata: {name: a1234567890123456789012345678901234567890}\nspec: {}",
+                Refused("`metadata.name` must have at most 40 characters"),
+            ),
+            Create(
+                "metadata: {name: 1a}\nspec: {}",
+                Refused("begin with a letter"),
+            ),
+            Create(
+                "metadata: {name: a.b}\nspec: {}",
+                Refused("of a-z, 0-9 and `-`"),
+            ),
+        ],
+        &[],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn store() {
+    check(
+        "FastXCluster",
+        &[
+            Create("spec: {store: {engine: FerretDB}}", Accepted),
+            Create(
+                "spec: {store: {engine: SQLite}}",
+                Refused("supported values: \"FerretDB\""),
+            ),
+            Create(
+                "spec: {store: {engine: External, external: {uriSecretRef: {name: a, key: b}}}}",
+                Accepted,
+            ),
+            Create(
+                "spec: {store: {engine: External}}",
+                Refused("`external` is required with `engine: External`, and allowed only there"),
+            ),
+            Create(
+                "spec: {store: {external: {uriSecretRef: {name: a, key: b}}}}",
+                Refused("`external` is required with `engine: External`"),
+            ),
+            Create("spec: {store: {replicas: 1}}", Accepted),
+            Create("spec: {store: {engine: MongoDB, replicas: 3}}", Accepted),
+            Create(
+                "spec: {store: {replicas: 3}}",
+                Refused("`replicas` above 1 are allowed only with `engine: MongoDB`"),
+            ),
+            Create("spec: {store: {size: 10Gi}}", Accepted),
+            Create("spec: {store: {size: big}}", Refused("spec.store.size")),
+        ],
+        &[
+            Change(
+                "spec: {store: {size: 2Gi}}",
+                "spec: {store: {size: 4Gi}}",
+                Accepted,
+            ),
+            Change(
+                "spec: {store: {size: 2Gi}}",
+                "spec: {store: {size: 1Gi}}",
+                Refused("`size` may only grow"),
+            ),
+            Change(
+                "spec: {store: {engine: FerretDB}}",
+                "spec: {store: {engine: External, external: {uriSecretRef: {name: a, key: b}}}}",
+                Refused("`engine` cannot change: the data would stay behind"),
+            ),
+            Change(
+                "spec: {store: {storageClassName: fast}}",
+                "spec: {store: {storageClassName: fast, size: 4Gi}}",
+                Accepted,
+            ),
+            Change(
+                "spec: {store: {storageClassName: fast}}",
+                "spec: {store: {storageClassName: slow}}",
+                Refused("`storageClassName` cannot change"),
+            ),
+            Change(
+                "spec: {store: {storageClassName: fast}}",
+                "spec: {store: {}}",
+                Refused("`storageClassName` cannot change"),
+            ),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn transporter() {
+    check(
+        "FastXCluster",
+        &[
+            Create("spec: {transporter: {type: NATS, replicas: 3}}", Accepted),
+            Create("spec: {transporter: {replicas: 2}}", Refused("`replicas` must be 1 or 3")),
+            Create("spec: {transporter: {type: Kafka}}", Refused("supported values: \"NATS\"")),
+            Create(
+                "spec: {transporter: {type: External, external: {host: nats.example.org}}}",
+                Accepted,
+            ),
+            Create(
+                "spec: {transporter: {type: External}}",
+                Refused("`external` is required with `type: External`"),
+            ),
+            Create(
+                "spec: {transporter: {external: {host: nats.example.org}}}",
+                Refused("allowed only there"),
+            ),
+            Create(
+                "spec: {transporter: {type: External, external: {host: a}, exposure: {type: NodePort}}}",
+                Refused("`exposure` is not allowed with `type: External`"),
+            ),
+            Create("spec: {transporter: {exposure: {type: NodePort, nodePort: 30222}}}", Accepted),
+            Create(
+                "spec: {transporter: {type: External, external: {host: 'a b'}}}",
+                Refused("spec.transporter.external.host"),
+            ),
+        ],
+        &[],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn certificates() {
+    check(
+        "FastXCluster",
+        &[
+            Create("spec: {tls: {mode: SelfSigned}}", Accepted),
+            Create(
+                "spec: {tls: {mode: SecretRef, secretRef: {name: web}}}",
+                Accepted,
+            ),
+            Create(
+                "spec: {tls: {mode: SecretRef}}",
+                Refused("`secretRef` is required with `mode: SecretRef`"),
+            ),
+            Create(
+                "spec: {tls: {secretRef: {name: web}}}",
+                Refused("allowed only there"),
+            ),
+            Create(
+                "spec: {tls: {mode: CertManager, issuerRef: {name: ca}}}",
+                Accepted,
+            ),
+            Create(
+                "spec: {tls: {mode: CertManager}}",
+                Refused("`issuerRef` is required with `mode: CertManager`"),
+            ),
+        ],
+        &[],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn web_address() {
+    check(
+        "FastXCluster",
+        &[
+            Create(
+                "spec: {web: {hostNames: [desks.example.org, '*.desks.example.org']}}",
+                Accepted,
+            ),
+            Create(
+                "spec: {web: {hostNames: ['https://desks']}}",
+                Refused("spec.web.hostNames[0]"),
+            ),
+            Create(
+                "spec: {web: {trustedProxies: [10.0.0.7, 10.0.0.0/24, '2001:db8::/32']}}",
+                Accepted,
+            ),
+            Create(
+                "spec: {web: {trustedProxies: [proxy]}}",
+                Refused("each of `trustedProxies` must be an address"),
+            ),
+            Create(
+                "spec: {web: {exposure: {type: LoadBalancer, loadBalancerClass: a}}}",
+                Accepted,
+            ),
+            Create(
+                "spec: {web: {exposure: {type: NodePort, loadBalancerClass: a}}}",
+                Refused("`loadBalancerClass` is allowed only with `type: LoadBalancer`"),
+            ),
+        ],
+        &[],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn sessions_and_limits() {
+    check(
+        "FastXCluster",
+        &[
+            Create(
+                "spec: {sessions: {applications: [{name: a, command: a, profile: default}]}}",
+                Accepted,
+            ),
+            Create(
+                "spec: {sessions: {applications: [{name: a, command: a, profile: p}], profiles: [{name: p}]}}",
+                Accepted,
+            ),
+            Create(
+                "spec: {sessions: {applications: [{name: a, command: a, profile: q}], profiles: [{name: p}]}}",
+                Refused("each application's `profile` must be `default` or the name of one of `profiles`"),
+            ),
+            Create(
+                "spec: {sessions: {applications: [{name: a, command: a}, {name: a, command: b}]}}",
+                Refused("Duplicate value"),
+            ),
+            Create("spec: {sessions: {applications: [{name: a}]}}", Refused("command: Required value")),
+            Create("spec: {sessions: {profiles: [{name: p, maxGeometry: 3840x2160}]}}", Accepted),
+            Create("spec: {sessions: {profiles: [{name: p, maxGeometry: big}]}}", Refused("maxGeometry")),
+            Create("spec: {sessions: {profiles: [{name: p, endDisconnected: 7d}]}}", Accepted),
+            Create("spec: {sessions: {profiles: [{name: p, endDisconnected: week}]}}", Refused("endDisconnected")),
+            Create("spec: {balancing: {limits: {timeMs: 10, memory: 256Mi}}}", Accepted),
+            Create("spec: {balancing: {limits: {timeMs: 9}}}", Refused("greater than or equal to 10")),
+            Create("spec: {balancing: {limits: {memory: 257Mi}}}", Refused("`memory` must be 4Mi to 256Mi")),
+            Create("spec: {balancing: {limits: {memory: 1Mi}}}", Refused("`memory` must be 4Mi to 256Mi")),
+        ],
+        &[],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn everything_else() {
+    check(
+        "FastXCluster",
+        &[
+            Create(
+                "spec: {disruption: Approve, paused: true, logLevel: debug}",
+                Accepted,
+            ),
+            Create(
+                "spec: {disruption: Sometimes}",
+                Refused("supported values: \"Auto\""),
+            ),
+            Create("spec: {logLevel: loud}", Refused("spec.logLevel")),
+            Create("spec: {offlineGrace: 10m}", Accepted),
+            Create("spec: {offlineGrace: long}", Refused("spec.offlineGrace")),
+            Create("spec: {version: '0.1.0'}", Accepted),
+            Create("spec: {version: 'a b'}", Refused("spec.version")),
+            Create("spec: {manager: {replicas: 9}}", Accepted),
+            Create(
+                "spec: {manager: {replicas: 0}}",
+                Refused("greater than or equal to 1"),
+            ),
+            Create(
+                "spec: {manager: {resources: {limits: {memory: 128Mi}}}}",
+                Accepted,
+            ),
+            Create(
+                "spec: {manager: {resources: {limits: {memory: much}}}}",
+                Refused("spec.manager.resources"),
+            ),
+            Create("spec: {images: {fastx: 'localhost/fastx:dev'}}", Accepted),
+            Create(
+                "spec: {images: {fastx: 'a b'}}",
+                Refused("spec.images.fastx"),
+            ),
+            Create(
+                "spec: {authentication: {local: {usersSecretRef: {name: users}}}}",
+                Accepted,
+            ),
+            Create(
+                "spec: {authentication: {local: {}}}",
+                Refused("usersSecretRef: Required value"),
+            ),
+            Create(
+                "spec: {roles: {admins: {users: [ada], groups: [staff]}}}",
+                Accepted,
+            ),
+            Create(
+                "spec: {roles: {admins: {users: [ada, ada]}}}",
+                Refused("Duplicate value"),
+            ),
+        ],
+        &[],
+    )
+    .await;
+}

@@ -1,0 +1,236 @@
+//! The admission policies of the chart: allowed images, and Secrets that the requester may read.
+
+use std::time::Duration;
+
+use fastx_tests::Failure;
+use fastx_tests::eventually::eventually;
+use fastx_tests::kube::{api_of, apply, client_as, documents, install_definitions};
+use fastx_tests::namespace::in_namespace;
+use fastx_tests::{chart, kube::delete};
+use kube::Client;
+use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
+
+const PLACES: &str = "registry.example/team/,localhost/fastx-desktop";
+
+/// Runs a test with the policies in force in a namespace of its own.
+async fn with_policies(
+    purpose: &str,
+    body: impl AsyncFnOnce(&Client, &str) -> Result<(), Failure>,
+) {
+    in_namespace(purpose, async |client, namespace| {
+        install_definitions(&client).await?;
+        let policies = policies(&namespace, PLACES)?;
+        apply(&client, &namespace, &policies).await?;
+        // The API server takes a moment to load a policy; before that it refuses nothing.
+        let outcome = match in_force(&client, &namespace).await {
+            Ok(()) => body(&client, &namespace).await,
+            Err(error) => Err(error),
+        };
+        // Policies lie outside of the namespace and do not go with it.
+        delete(&client, &namespace, &policies).await?;
+        outcome
+    })
+    .await;
+}
+
+/// The policies of an installation that watches one namespace; the names contain it.
+fn policies(namespace: &str, places: &str) -> Result<String, Failure> {
+    chart::template(
+        "fastx-operator",
+        namespace,
+        &[
+            "--show-only=templates/policies.yaml",
+            &format!("--set=fullnameOverride={namespace}"),
+            &format!("--set=admissionPolicies.allowedImages={{{places}}}"),
+        ],
+    )
+}
+
+async fn in_force(client: &Client, namespace: &str) -> Result<(), Failure> {
+    for yaml in [
+        CLUSTER.replace("IMAGE", "elsewhere/x:1"),
+        node("elsewhere/x:1"),
+    ] {
+        eventually(
+            Duration::from_secs(30),
+            "the policy is in force",
+            async || match try_create(client, namespace, &yaml).await {
+                Ok(()) => Err("still accepted".to_owned()),
+                Err(said) if said.contains("images must come from") => Ok(()),
+                Err(said) => Err(said),
+            },
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+const CLUSTER: &str = "apiVersion: fastx.dev/v1alpha1\nkind: FastXCluster\nmetadata: {name: c}\nspec: {images: {nats: 'IMAGE'}}\n";
+
+fn node(image: &str) -> String {
+    format!(
+        "apiVersion: fastx.dev/v1alpha1\nkind: ComputeNode\nmetadata: {{name: n}}\nspec: {{clusterRef: {{name: c}}, pod: {{image: '{image}'}}}}\n"
+    )
+}
+
+fn one(yaml: &str) -> Result<DynamicObject, String> {
+    documents(yaml)
+        .map_err(|error| error.to_string())?
+        .pop()
+        .ok_or_else(|| "no object".into())
+}
+
+/// Asks the API server without leaving anything behind; the error is what it said.
+async fn try_create(client: &Client, namespace: &str, yaml: &str) -> Result<(), String> {
+    let object = one(yaml)?;
+    let parameters = PostParams {
+        dry_run: true,
+        ..PostParams::default()
+    };
+    let api = api_of(client, &object, namespace)
+        .await
+        .map_err(|error| error.to_string())?;
+    match api.create(&parameters, &object).await {
+        Ok(_) => Ok(()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+#[tokio::test]
+async fn images_come_from_allowed_places() {
+    with_policies("images", async |client, namespace| {
+        for (image, allowed) in [
+            ("registry.example/team/x:1", true),
+            ("registry.example/team/deeper/x@sha256:0", true),
+            ("localhost/fastx-desktop:dev", true),
+            ("localhost/fastx-desktop@sha256:0", true),
+            ("localhost/fastx-desktop", true),
+            // A name that only begins alike is another name.
+            ("localhost/fastx-desktop-evil:dev", false),
+            ("registry.example/team-evil/x:1", false),
+            ("registry.example.org/team/x:1", false),
+            ("x:1", false),
+        ] {
+            for yaml in [CLUSTER.replace("IMAGE", image), node(image)] {
+                match try_create(client, namespace, &yaml).await {
+                    Ok(()) => assert!(allowed, "{image} was accepted"),
+                    Err(said) => {
+                        assert!(!allowed, "{image}: {said}");
+                        let words = format!(
+                            "images must come from one of: registry.example/team/, localhost/fastx-desktop. Not allowed: {image}"
+                        );
+                        assert!(said.contains(&words), "{image}: {said}");
+                    }
+                }
+            }
+        }
+        // Naming no image means the operator's own.
+        let none = node("x").replace("image: 'x'", "");
+        try_create(client, namespace, &none).await.map_err(Failure::from)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_was_there_before_a_rule_can_still_be_changed() {
+    with_policies("ratchet", async |client, namespace| {
+        let set = async |places: &str| apply(client, namespace, &policies(namespace, places)?).await;
+        set("elsewhere/").await?;
+        let old = one(&node("elsewhere/x:1"))?;
+        let api = api_of(client, &old, namespace).await?;
+        eventually(Duration::from_secs(30), "the rule allows it", async || {
+            api.create(&PostParams::default(), &old).await
+        })
+        .await?;
+        set(PLACES).await?;
+        eventually(Duration::from_secs(30), "the rule is back", async || {
+            match try_create(client, namespace, &node("elsewhere/x:1").replace("{name: n}", "{name: m}")).await {
+                Ok(()) => Err("still accepted"),
+                Err(_) => Ok(()),
+            }
+        })
+        .await?;
+        let patch = |value: serde_json::Value| Patch::Merge(value);
+        let parameters = PatchParams::default();
+        // A finalizer and another field: fine, the image is not what changes.
+        api.patch("n", &parameters, &patch(serde_json::json!({"metadata": {"finalizers": ["fastx.dev/test"]}, "spec": {"startSessions": false}}))).await?;
+        api.patch("n", &parameters, &patch(serde_json::json!({"metadata": {"finalizers": null}}))).await?;
+        let said = api
+            .patch("n", &parameters, &patch(serde_json::json!({"spec": {"pod": {"image": "elsewhere/x:2"}}})))
+            .await
+            .expect_err("a new image from elsewhere is refused");
+        assert!(said.to_string().contains("Not allowed: elsewhere/x:2"), "{said}");
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_named_secret_must_be_one_that_the_requester_may_read() {
+    with_policies("secrets", async |client, namespace| {
+        // Somebody who may write our resources and read one Secret.
+        let user = format!("ada-{namespace}");
+        apply(client, namespace, &format!("
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {{name: writer}}
+rules:
+  - apiGroups: [fastx.dev]
+    resources: [fastxclusters, computenodes]
+    verbs: [create, get]
+  - apiGroups: ['']
+    resources: [secrets]
+    resourceNames: [mine]
+    verbs: [get]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {{name: writer}}
+roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: writer}}
+subjects: [{{apiGroup: rbac.authorization.k8s.io, kind: User, name: {user}}}]
+")).await?;
+        let ada = client_as(Some(&user)).await?;
+        for (field, spec) in [
+            ("authentication.local.usersSecretRef", "{authentication: {local: {usersSecretRef: {name: SECRET}}}}"),
+            ("store.external.uriSecretRef", "{store: {engine: External, external: {uriSecretRef: {name: SECRET, key: uri}}}}"),
+            ("store.external.caSecretRef", "{store: {engine: External, external: {uriSecretRef: {name: mine, key: uri}, caSecretRef: {name: SECRET, key: ca}}}}"),
+            ("tls.secretRef", "{tls: {mode: SecretRef, secretRef: {name: SECRET}}}"),
+            ("transporter.external.secretRef", "{transporter: {type: External, external: {host: h, secretRef: {name: SECRET}}}}"),
+        ] {
+            secrets(&ada, client, namespace, "FastXCluster", field, spec).await?;
+        }
+        let spec = "{clusterRef: {name: c}, pod: {}, tls: {secretRef: {name: SECRET}}}";
+        secrets(&ada, client, namespace, "ComputeNode", "tls.secretRef", spec).await
+    })
+    .await;
+}
+
+async fn secrets(
+    user: &Client,
+    administrator: &Client,
+    namespace: &str,
+    kind: &str,
+    field: &str,
+    spec: &str,
+) -> Result<(), Failure> {
+    let yaml = |secret: &str| {
+        let spec = spec.replace("SECRET", secret);
+        format!(
+            "apiVersion: fastx.dev/v1alpha1\nkind: {kind}\nmetadata: {{name: c}}\nspec: {spec}\n"
+        )
+    };
+    eventually(Duration::from_secs(10), field, async || {
+        try_create(user, namespace, &yaml("mine")).await
+    })
+    .await?;
+    let said = try_create(user, namespace, &yaml("theirs"))
+        .await
+        .expect_err(field);
+    let words = format!(
+        "`spec.{field}` must name a Secret that you may read yourself: you may not get the Secret `theirs`"
+    );
+    assert!(said.contains(&words), "{field}: {said}");
+    try_create(administrator, namespace, &yaml("theirs"))
+        .await
+        .map_err(Failure::from)
+}
