@@ -51,6 +51,10 @@ import_archive() {
   have=$(ctr images ls "name==$name" | awk 'NR == 2 { print $3 }')
   if [ "$have" = "$digest" ]; then log "$name: $(size "$archive"), $1"; return; fi
   ctr images import "$archive" >/dev/null || die "$name: containerd could not import $archive"
+  # What had the name before would stay for ever: the node's clean-up of images is off.
+  have=$(ctr images ls | awk 'NR > 1 { if ($1 ~ /^sha256:/) id[$1] = $3; else named[$3] }
+    END { for (i in id) if (!(id[i] in named)) print i }')
+  [ -z "$have" ] || ctr images rm --sync $have >/dev/null || log "old images could not be removed"
   log "$name: $(size "$archive"), $1, imported ($((SECONDS - t0)) s)"
 }
 
