@@ -124,7 +124,7 @@ impl Paths {
     }
 
     /// The same path whichever provider runs; a link to the real file.
-    fn kubeconfig(&self) -> PathBuf {
+    pub(crate) fn kubeconfig(&self) -> PathBuf {
         self.cache.join("kubeconfig")
     }
 
@@ -204,6 +204,18 @@ pub(crate) fn run(args: &Args) -> Result<(), ClusterError> {
             Ok(())
         }
     }
+}
+
+/// Starts the cluster with the provider that fits this machine.
+pub(crate) fn up_default() -> Result<(), ClusterError> {
+    let paths = Paths::load()?;
+    up(provider(None, &paths), &paths)
+}
+
+/// Ends the cluster that runs, if one does.
+pub(crate) fn down_default() -> Result<(), ClusterError> {
+    let paths = Paths::load()?;
+    down(provider(None, &paths), false, &paths)
 }
 
 fn up(provider: Provider, paths: &Paths) -> Result<(), ClusterError> {

@@ -98,11 +98,24 @@ pub(crate) enum ImagesError {
     /// No server has a program yet.
     #[error("none of the packages {0:?} has a program")]
     NoPrograms(&'static [&'static str]),
+    /// The web client did not build.
+    #[error("the web client could not be built")]
+    Web(#[source] crate::steps::Failure),
     /// A second name can only be given inside a cluster.
     #[error(
         "--tag and --registry rename an image in the cluster, and none is up; start it with: cargo xtask cluster up"
     )]
     ClusterIsDown,
+}
+
+/// Builds every image and puts it into the cluster.
+pub(crate) fn all() -> Result<(), ImagesError> {
+    run(&Args {
+        names: Vec::new(),
+        tag: TAG.to_owned(),
+        registry: REGISTRY.to_owned(),
+        provider: None,
+    })
 }
 
 /// Runs `cargo xtask images`.

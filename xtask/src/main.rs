@@ -1,13 +1,21 @@
 //! `cargo xtask`: every chore that is more than one line.
 
 mod cluster;
+mod demo;
+#[cfg(feature = "generate")]
+mod generate;
 mod images;
+mod steps;
+mod test;
 mod tidy;
+mod web;
 
 use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
+
+use crate::steps::Failure;
 
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", about = "Chores of this repository")]
@@ -16,21 +24,71 @@ enum Chore {
     Cluster(cluster::Args),
     /// Build the container images and put them into the cluster
     Images(images::Args),
+    /// The whole product on this machine
+    #[command(subcommand)]
+    Demo(demo::Action),
+    /// Run all tests, cheapest first
+    Test(test::Args),
+    /// Check format, house rules, lints and generated files
+    Lint,
     /// Check the house rules
     Tidy,
+    /// Write what is made from the code: CRDs, install.yaml, the reference
+    Generate {
+        /// Only say what differs
+        #[arg(long)]
+        check: bool,
+    },
+    /// Build the web client
+    Web,
 }
 
 fn main() -> ExitCode {
-    let done = match Chore::parse() {
-        Chore::Cluster(args) => cluster::run(&args).map_err(|error| report(&error)),
-        Chore::Images(args) => images::run(&args).map_err(|error| report(&error)),
-        Chore::Tidy => tidy::run().map_err(|error| report(&error)),
-    };
-    if done.is_ok() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
+    match run(Chore::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            report(failure.as_ref());
+            ExitCode::FAILURE
+        }
     }
+}
+
+fn run(chore: Chore) -> Result<(), Failure> {
+    match chore {
+        Chore::Cluster(args) => Ok(cluster::run(&args)?),
+        Chore::Images(args) => Ok(images::run(&args)?),
+        Chore::Demo(action) => demo::run(action),
+        Chore::Test(args) => test::run(&args),
+        Chore::Lint => test::lint(),
+        Chore::Tidy => Ok(tidy::run()?),
+        Chore::Generate { check } => generate(check),
+        Chore::Web => web::build(&cluster::Paths::load()?),
+    }
+}
+
+#[cfg(feature = "generate")]
+fn generate(check: bool) -> Result<(), Failure> {
+    Ok(generate::run(check)?)
+}
+
+/// Builds this program with the resource types in it and hands the chore over.
+#[cfg(not(feature = "generate"))]
+fn generate(check: bool) -> Result<(), Failure> {
+    let mut cargo = std::process::Command::new("cargo");
+    cargo.args([
+        "run",
+        "--quiet",
+        "--package",
+        "xtask",
+        "--features",
+        "generate",
+        "--",
+        "generate",
+    ]);
+    cargo
+        .args(check.then_some("--check"))
+        .current_dir(cluster::root());
+    Ok(cluster::process::run(&mut cargo)?)
 }
 
 /// Prints an error with its causes.
@@ -38,9 +96,4 @@ fn report(error: &dyn std::error::Error) {
     let causes = std::iter::successors(Some(error), |error| error.source());
     let line: Vec<String> = causes.map(ToString::to_string).collect();
     let _ = writeln!(std::io::stderr(), "error: {}", line.join(": "));
-}
-
-/// Prints a line for the person at the terminal.
-fn say(line: &str) {
-    let _ = writeln!(std::io::stdout(), "{line}");
 }

@@ -74,10 +74,10 @@ pub(crate) fn run() -> Result<(), TidyError> {
     }
     findings.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
     for finding in &findings {
-        crate::say(&finding.to_string());
+        crate::cluster::say(&finding.to_string());
     }
     if findings.is_empty() {
-        crate::say(&format!("tidy: {} files keep the house rules", files.len()));
+        crate::cluster::say(&format!("tidy: {} files keep the house rules", files.len()));
         Ok(())
     } else {
         Err(TidyError::Broken(findings.len()))

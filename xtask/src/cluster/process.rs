@@ -79,6 +79,33 @@ pub(crate) fn output(command: &mut Command) -> Result<String, ProcessError> {
     })
 }
 
+/// Runs a program that reads `input`.
+pub(crate) fn with_input(command: &mut Command, input: &str) -> Result<(), ProcessError> {
+    let program = name(command);
+    let failed = |source| ProcessError::Start {
+        program: program.clone(),
+        source,
+    };
+    let mut child = command.stdin(Stdio::piped()).spawn().map_err(failed)?;
+    if let Some(mut stdin) = child.stdin.take() {
+        stdin.write_all(input.as_bytes()).map_err(failed)?;
+    }
+    let status = child.wait().map_err(failed)?;
+    if status.success() {
+        return Ok(());
+    }
+    Err(ProcessError::Failed {
+        program,
+        status,
+        output: String::new(),
+    })
+}
+
+/// Waits between two looks at something that changes by itself.
+pub(crate) fn pause(time: Duration) {
+    thread::sleep(time);
+}
+
 /// True when the program is there and ends well within about five seconds.
 pub(crate) fn answers(command: &mut Command) -> bool {
     const STEP: Duration = Duration::from_millis(20);

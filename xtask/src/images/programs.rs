@@ -7,6 +7,7 @@ use cargo_metadata::{Metadata, MetadataCommand};
 
 use super::ImagesError;
 use crate::cluster::{Paths, process, root, say};
+use crate::web;
 
 /// Packages whose programs are servers.
 const SERVERS: &[&str] = &["fastx-operator", "fastx-manager", "fastx-node"];
@@ -27,6 +28,8 @@ pub(super) fn stage(folder: &Path, paths: &Paths) -> Result<PathBuf, ImagesError
     if servers.is_empty() {
         return Err(ImagesError::NoPrograms(SERVERS));
     }
+    // The node embeds the web client, so that is built first; unchanged sources are not built again.
+    web::build(paths).map_err(ImagesError::Web)?;
     let target = metadata.target_directory.as_std_path();
     say("programs: cargo build (about 10 min the first time)");
     process::run(cargo(target).args(bins(&servers)))?;

@@ -1,0 +1,99 @@
+//! Processes of pods as this machine sees them: found by their cgroup, named by pid and start time.
+//!
+//! A kill comes from the Kubernetes node's side: PID 1 of a container ignores one from inside.
+
+use std::path::Path;
+
+use crate::Failure;
+
+/// A process that cannot be mistaken for a later one with the same pid.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Process {
+    /// Process id on this machine.
+    pub pid: u32,
+    /// Start time, clock ticks since boot.
+    pub started: u64,
+    /// Command line, parts joined by spaces.
+    pub command: String,
+}
+
+impl Process {
+    /// Whether it still runs.
+    pub fn lives(&self) -> bool {
+        read(self.pid).is_some_and(|now| now.started == self.started)
+    }
+
+    /// Ends it the hard way.
+    pub fn kill(&self) -> Result<(), Failure> {
+        if !self.lives() {
+            return Err(format!("{} is gone already", self.command).into());
+        }
+        let status = std::process::Command::new("kill")
+            .args(["-KILL", &self.pid.to_string()])
+            .status()?;
+        if status.success() {
+            Ok(())
+        } else {
+            Err(format!("kill ended with {status}").into())
+        }
+    }
+}
+
+/// The processes of a pod whose command line contains `pattern`.
+pub fn of_pod(pod_uid: &str, pattern: &str) -> Result<Vec<Process>, Failure> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc")? {
+        let Some(pid) = entry?
+            .file_name()
+            .to_str()
+            .and_then(|n| n.parse::<u32>().ok())
+        else {
+            continue;
+        };
+        // With the systemd driver the uid is written with underscores.
+        let Ok(cgroup) =
+            std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("cgroup"))
+        else {
+            continue;
+        };
+        if !cgroup.contains(pod_uid) && !cgroup.contains(&pod_uid.replace('-', "_")) {
+            continue;
+        }
+        if let Some(process) = read(pid)
+            && process.command.contains(pattern)
+        {
+            found.push(process);
+        }
+    }
+    found.sort_by_key(|p| (p.started, p.pid));
+    Ok(found)
+}
+
+/// The first such process.
+pub fn one_of_pod(pod_uid: &str, pattern: &str) -> Result<Process, Failure> {
+    let all = of_pod(pod_uid, "")?;
+    of_pod(pod_uid, pattern)?.into_iter().next().ok_or_else(|| {
+        let seen: Vec<String> = all.into_iter().map(|p| p.command).collect();
+        format!("no process `{pattern}` in pod {pod_uid}; there are {seen:?}").into()
+    })
+}
+
+fn read(pid: u32) -> Option<Process> {
+    let folder = Path::new("/proc").join(pid.to_string());
+    let stat = std::fs::read_to_string(folder.join("stat")).ok()?;
+    // The name in parentheses may hold anything; fields are counted after the last one.
+    let fields: Vec<&str> = stat.rsplit_once(") ")?.1.split(' ').collect();
+    if fields.first() == Some(&"Z") {
+        return None;
+    }
+    let command = std::fs::read(folder.join("cmdline")).ok()?;
+    let command = String::from_utf8_lossy(&command)
+        .replace('\0', " ")
+        .trim()
+        .to_owned();
+    Some(Process {
+        pid,
+        started: fields.get(19)?.parse().ok()?,
+        command,
+    })
+}

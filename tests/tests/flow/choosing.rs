@@ -1,0 +1,59 @@
+//! Choosing a server, relaying to it, and finding the same home everywhere.
+
+use fastx_core::wire::decision::Decision;
+use fastx_tests::Failure;
+use fastx_tests::viewer::Viewer;
+use reqwest::Method;
+use serde_json::json;
+
+use crate::cluster::{Demo, terminal};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_start_can_be_explained() -> Result<(), Failure> {
+    let demo = Demo::find().await?;
+    demo.ready().await?;
+    let person = demo.sign_in("ada", "any").await?;
+    let session = person
+        .start(json!({"command": "xterm", "name": "explained"}))
+        .await?;
+    let path = format!("/sessions/{}/decision", session.id);
+    let decision: Decision = person.call(Method::GET, &path, None).await?;
+    assert_eq!(decision.chosen.as_ref(), Some(&session.server_id));
+    assert_eq!(
+        decision.servers.len(),
+        2,
+        "a verdict for every server: {decision:?}"
+    );
+    assert!(
+        decision
+            .servers
+            .iter()
+            .all(|v| v.chosen || !v.reason.is_empty()),
+        "{decision:?}"
+    );
+    assert!(!decision.steps.is_empty(), "{decision:?}");
+    person.end(&session).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_node_relays_to_the_other() -> Result<(), Failure> {
+    let demo = Demo::find().await?;
+    demo.ready().await?;
+    let person = demo.sign_in("ada", "alpha").await?;
+    for (server, through) in [("alpha", "beta"), ("beta", "alpha")] {
+        let session = terminal(&person, server).await?;
+        assert_eq!(
+            session.server_id.as_str(),
+            server,
+            "an explicit wish counts"
+        );
+        let at = person.at(&demo.address(through));
+        let mut viewer = Viewer::open(&at, session.id.as_ref()).await?;
+        assert_eq!(viewer.size, (800, 600));
+        viewer.picture().await?;
+        person.end(&session).await?;
+        let code = viewer.closed(std::time::Duration::from_secs(10)).await?;
+        assert_eq!(code, 4410, "the viewer hears that the session ended");
+    }
+    Ok(())
+}

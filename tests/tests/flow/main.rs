@@ -1,0 +1,8 @@
+//! The whole product in a cluster that `cargo xtask demo up` brought up, used as people and programs use it.
+//!
+//! The addresses are those of `manifests/examples/50-addresses.yaml`.
+
+mod choosing;
+mod cluster;
+mod foreign;
+mod survival;

@@ -1,0 +1,79 @@
+//! Ending any process of ours ends no session: the same Xvnc before and after, and a viewer comes back by itself.
+
+use std::time::Duration;
+
+use fastx_tests::Failure;
+use fastx_tests::eventually::eventually;
+use fastx_tests::viewer::Viewer;
+
+use crate::cluster::{Demo, of_component, of_node, terminal};
+
+/// What is killed: a name for people, the pods, and a part of the command line.
+struct Victim {
+    what: &'static str,
+    selector: String,
+    pattern: &'static str,
+}
+
+/// Kills one process under an open viewer and checks everything that must hold.
+async fn survives(victim: &Victim) -> Result<(), Failure> {
+    let demo = Demo::find().await?;
+    demo.ready().await?;
+    let person = demo.sign_in("ada", "alpha").await?;
+    let session = terminal(&person, "alpha").await?;
+    let id = session.id.to_string();
+    let mut viewer = Viewer::open(&person, &id).await?;
+    viewer.picture().await?;
+    let before = demo.process(&of_node("alpha"), "Xvnc").await?;
+
+    demo.process(&victim.selector, victim.pattern)
+        .await?
+        .kill()?;
+
+    let what = format!("a viewer after the end of {}", victim.what);
+    eventually(Duration::from_secs(60), &what, async || {
+        let mut again = Viewer::open(&person, &id).await?;
+        again.picture().await
+    })
+    .await?;
+    assert!(
+        before.lives(),
+        "{}: Xvnc {before:?} must live on",
+        victim.what
+    );
+    let known = person.sessions().await?;
+    assert!(
+        known
+            .iter()
+            .any(|s| s.id == session.id && s.state.is_live()),
+        "{}: the session must still be listed: {known:?}",
+        victim.what
+    );
+    demo.ready().await?;
+    person.end(&session).await?;
+    assert!(
+        !before.lives(),
+        "{}: ending the session ends its display",
+        victim.what
+    );
+    Ok(())
+}
+
+macro_rules! survives {
+    ($($name:ident: $what:literal, $selector:expr, $pattern:literal;)*) => {$(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $name() -> Result<(), Failure> {
+            survives(&Victim { what: $what, selector: $selector, pattern: $pattern }).await
+        }
+    )*};
+}
+
+survives! {
+    the_link: "the link", of_node("alpha"), "fastx-link run";
+    the_supervisor: "the supervisor", of_node("alpha"), "fastx-link supervise";
+    the_sidecar: "the sidecar", of_node("alpha"), "fastx-node";
+    the_manager: "a manager", of_component("manager"), "fastx-manager";
+    nats: "NATS", of_component("nats"), "nats-server";
+    ferretdb: "FerretDB", of_component("store"), "ferretdb";
+    postgres: "PostgreSQL", of_component("store"), "postgres";
+}
