@@ -1,0 +1,110 @@
+//! Pages that list things list all of them: problem kinds, condition reasons, settings of the chart.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use fastx_tests::chart::root;
+
+fn page(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// Rust sources of the product, without its tests.
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let name = entry.file_name();
+        if path.is_dir() {
+            if name != "tests" && name != "testing" && name != "node_modules" && name != "target" {
+                sources(&path, found);
+            }
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+fn product() -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for folder in ["core", "crds", "bus", "balancer", "lifecycle", "operator", "manager", "node-sidecar"] {
+        sources(&root().join(folder), &mut found);
+    }
+    found
+}
+
+/// The first string literal after a mark, with nothing but a number and white space before it.
+fn literal(text: &str) -> Option<&str> {
+    let text = text.trim_start_matches(|c: char| c.is_whitespace() || c.is_ascii_digit() || c == ',');
+    text.strip_prefix('"')?.split('"').next()
+}
+
+#[test]
+fn every_problem_kind_is_in_the_list() {
+    let list = page("docs/errors.md");
+    let mut kinds = BTreeSet::new();
+    for path in product() {
+        let text = fs::read_to_string(&path).expect("a source file is readable");
+        // What stands below is a unit test of the file.
+        let code = text.split("\n#[cfg(test)]\nmod ").next().unwrap_or_default();
+        for mark in ["Problem::new(", "Problem::unavailable(", "Self::new("] {
+            let ours = mark != "Self::new(" || path.ends_with("wire/problem.rs");
+            kinds.extend(
+                code.split(mark)
+                    .skip(1)
+                    .filter(|_| ours)
+                    .filter_map(literal)
+                    .map(str::to_owned),
+            );
+        }
+    }
+    assert!(kinds.contains("not-signed-in"), "the search works: {kinds:?}");
+    let missing: Vec<&String> = kinds
+        .iter()
+        .filter(|kind| !list.contains(&format!("| `{kind}` |")))
+        .collect();
+    assert!(missing.is_empty(), "docs/errors.md lacks {missing:?}");
+    for line in list.lines().filter(|l| l.starts_with("| `")) {
+        let kind = line.split('`').nth(1).unwrap_or_default();
+        let used = product()
+            .iter()
+            .any(|p| fs::read_to_string(p).is_ok_and(|t| t.contains(&format!("\"{kind}\""))));
+        assert!(used, "docs/errors.md has `{kind}`, which no code says");
+    }
+}
+
+#[test]
+fn every_condition_and_reason_is_explained() {
+    let operations = page("docs/operations.md");
+    let text = page("crds/src/conditions.rs");
+    for name in ["Kind", "Reason"] {
+        let body = text
+            .split(&format!("\n    {name} {{"))
+            .nth(1)
+            .and_then(|rest| rest.split("\n    }").next())
+            .expect("the words of the conditions");
+        for word in body.lines().map(str::trim).filter(|l| !l.starts_with("//") && !l.is_empty()) {
+            let word = word.trim_end_matches(',');
+            assert!(
+                operations.contains(&format!("| `{word}` |")),
+                "docs/operations.md does not explain `{word}`"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_value_of_the_chart_has_a_comment() {
+    let values = page("charts/fastx-operator/values.yaml");
+    let mut comment = false;
+    for line in values.lines().filter(|l| !l.is_empty()) {
+        if line.starts_with('#') {
+            comment = true;
+        } else if !line.starts_with(' ') && !line.ends_with(": {}") && !line.ends_with(":") {
+            assert!(comment, "values.yaml: `{line}` has no comment");
+            comment = false;
+        } else if !line.starts_with(' ') {
+            comment = false;
+        }
+    }
+}
