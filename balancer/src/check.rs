@@ -32,7 +32,7 @@ pub struct ScriptTest {
     #[serde(default)]
     pub input: Value,
     /// The answer: a serverId, an array of serverIds, null for the next script's turn,
-    /// or `{"throws": "part of the message"}`.
+    /// or `{"error": "part of the message"}` (also `throws`) when it must throw.
     #[serde(default)]
     pub expect: Value,
 }
@@ -191,9 +191,9 @@ fn expectation(expect: &Value) -> Result<Expected, String> {
         Value::String(_) => Judged::Chose(id(expect)?),
         Value::Array(ids) => Judged::Kept(ids.iter().map(id).collect::<Result<_, _>>()?),
         Value::Object(fields) => {
-            return match fields.get("throws") {
+            return match fields.get("throws").or_else(|| fields.get("error")) {
                 Some(Value::String(text)) => Ok(Expected::Throws(text.clone())),
-                _ => Err("an expected object must have `throws` with a text".to_owned()),
+                _ => Err("an expected object must have `error` with a text".to_owned()),
             };
         }
         other => return Err(format!("{other} cannot be expected")),

@@ -48,7 +48,7 @@ async fn tests_pass_or_say_what_came() {
         ),
         (
             json!({"user": {"login": "eve"}}),
-            json!({"throws": "not for you"}),
+            json!({"error": "not for you"}),
             "",
         ),
         (
