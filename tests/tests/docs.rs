@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use fastx_tests::chart::root;
 
 fn page(path: &str) -> String {
-    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+    fs::read_to_string(root().join(path)).expect(path)
 }
 
 /// Rust sources of the product, without its tests.
@@ -27,7 +27,16 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
 
 fn product() -> Vec<PathBuf> {
     let mut found = Vec::new();
-    for folder in ["core", "crds", "bus", "balancer", "lifecycle", "operator", "manager", "node-sidecar"] {
+    for folder in [
+        "core",
+        "crds",
+        "bus",
+        "balancer",
+        "lifecycle",
+        "operator",
+        "manager",
+        "node-sidecar",
+    ] {
         sources(&root().join(folder), &mut found);
     }
     found
@@ -35,7 +44,8 @@ fn product() -> Vec<PathBuf> {
 
 /// The first string literal after a mark, with nothing but a number and white space before it.
 fn literal(text: &str) -> Option<&str> {
-    let text = text.trim_start_matches(|c: char| c.is_whitespace() || c.is_ascii_digit() || c == ',');
+    let text =
+        text.trim_start_matches(|c: char| c.is_whitespace() || c.is_ascii_digit() || c == ',');
     text.strip_prefix('"')?.split('"').next()
 }
 
@@ -46,7 +56,10 @@ fn every_problem_kind_is_in_the_list() {
     for path in product() {
         let text = fs::read_to_string(&path).expect("a source file is readable");
         // What stands below is a unit test of the file.
-        let code = text.split("\n#[cfg(test)]\nmod ").next().unwrap_or_default();
+        let code = text
+            .split("\n#[cfg(test)]\nmod ")
+            .next()
+            .unwrap_or_default();
         for mark in ["Problem::new(", "Problem::unavailable(", "Self::new("] {
             let ours = mark != "Self::new(" || path.ends_with("wire/problem.rs");
             kinds.extend(
@@ -58,7 +71,10 @@ fn every_problem_kind_is_in_the_list() {
             );
         }
     }
-    assert!(kinds.contains("not-signed-in"), "the search works: {kinds:?}");
+    assert!(
+        kinds.contains("not-signed-in"),
+        "the search works: {kinds:?}"
+    );
     let missing: Vec<&String> = kinds
         .iter()
         .filter(|kind| !list.contains(&format!("| `{kind}` |")))
@@ -83,7 +99,11 @@ fn every_condition_and_reason_is_explained() {
             .nth(1)
             .and_then(|rest| rest.split("\n    }").next())
             .expect("the words of the conditions");
-        for word in body.lines().map(str::trim).filter(|l| !l.starts_with("//") && !l.is_empty()) {
+        for word in body
+            .lines()
+            .map(str::trim)
+            .filter(|l| !l.starts_with("//") && !l.is_empty())
+        {
             let word = word.trim_end_matches(',');
             assert!(
                 operations.contains(&format!("| `{word}` |")),
@@ -96,15 +116,68 @@ fn every_condition_and_reason_is_explained() {
 #[test]
 fn every_value_of_the_chart_has_a_comment() {
     let values = page("charts/fastx-operator/values.yaml");
+    // A comment stands for the lines below it up to the next blank one.
     let mut comment = false;
-    for line in values.lines().filter(|l| !l.is_empty()) {
-        if line.starts_with('#') {
+    for line in values.lines() {
+        if line.is_empty() {
+            comment = false;
+        } else if line.starts_with('#') {
             comment = true;
-        } else if !line.starts_with(' ') && !line.ends_with(": {}") && !line.ends_with(":") {
-            assert!(comment, "values.yaml: `{line}` has no comment");
-            comment = false;
-        } else if !line.starts_with(' ') {
-            comment = false;
+        } else {
+            assert!(
+                comment || line.starts_with(' '),
+                "values.yaml: `{line}` has no comment"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_test_of_the_threat_model_exists() {
+    let page = page("docs/threat-model.md");
+    let mut sources_of_tests = Vec::new();
+    for folder in [
+        "core",
+        "bus",
+        "lifecycle",
+        "operator",
+        "manager",
+        "node-sidecar",
+        "tests",
+    ] {
+        all(&root().join(folder), &mut sources_of_tests);
+    }
+    let texts: Vec<String> = sources_of_tests
+        .iter()
+        .filter_map(|path| fs::read_to_string(path).ok())
+        .collect();
+    // Names of tests are the only words with several underscores.
+    let named: BTreeSet<&str> = page
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .filter(|word| {
+            word.contains('_') && word.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+        })
+        .collect();
+    assert!(named.len() > 5, "{named:?}");
+    for name in named {
+        assert!(
+            texts
+                .iter()
+                .any(|text| text.contains(&format!("fn {name}("))),
+            "docs/threat-model.md names the test `{name}`, which does not exist"
+        );
+    }
+}
+
+fn all(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            all(&path, found);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            found.push(path);
         }
     }
 }
