@@ -73,6 +73,8 @@ fn all(args: &Args, steps: &mut Steps) -> Result<(), Failure> {
                 "apiserver",
                 "--test",
                 "charts",
+                "--test",
+                "docs",
             ],
         )
     })?;
