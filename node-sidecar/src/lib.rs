@@ -1,3 +1,38 @@
-//! Sidecar of one compute node.
+//! The node process: web API, logins, sessions, relay and heartbeat of one compute node.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`app`] | puts everything together |
+//! | [`broker_file`], [`keys`], [`configuration`] | what the node is and runs |
+//! | [`transport`], [`fleet`], [`heartbeat`] | its place in the cluster |
+//! | [`logins`], [`sessions`], [`display`], [`events`] | what it does for people |
+//! | [`links`] | how it reaches the users' side of the node |
+//! | [`api`], [`web`] | how people reach it |
+//!
+//! **Invariant:** the end of this process ends no session; what runs is the links' to say.
 
+pub mod api;
+pub mod app;
+pub mod broker_file;
+pub mod config;
+pub mod configuration;
+pub mod connection;
+pub mod disk;
+pub mod display;
+pub mod events;
+pub mod fleet;
+pub mod heartbeat;
+pub mod keys;
 pub mod links;
+pub mod locks;
+pub mod logins;
+pub mod node;
+pub mod peer;
+pub mod readings;
+pub mod retry;
+pub mod sessions;
+pub mod transport;
+pub mod web;
+
+/// Version of this build.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,0 +1,89 @@
+//! The HTTP API: handlers translate, the services decide.
+
+mod applications;
+mod connect;
+mod documents;
+pub mod dto;
+mod error;
+mod events;
+mod extract;
+mod login;
+mod openapi;
+mod origin;
+mod servers;
+mod sessions;
+mod trace;
+
+pub use openapi::document;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::HeaderValue;
+use axum::http::header::CACHE_CONTROL;
+use axum::routing::{get, post};
+use fastx_core::wire::problem::Problem;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::set_header::SetResponseHeaderLayer;
+
+use self::error::ApiError;
+use crate::node::Node;
+
+/// Largest request, bytes.
+const MAX_BODY: usize = 64 * 1024;
+
+/// Everything below `/api`.
+pub fn router(node: Node) -> Router {
+    let v1 = Router::new()
+        .route("/info", get(login::info))
+        .route("/login", post(login::login))
+        .route("/logout", post(login::logout))
+        .route("/me", get(login::me))
+        .route("/applications", get(applications::list))
+        .route("/sessions", get(sessions::list).post(sessions::start))
+        .route(
+            "/sessions/{id}",
+            get(sessions::get)
+                .delete(sessions::terminate)
+                .patch(sessions::change),
+        )
+        .route("/sessions/{id}/connect", post(connect::connect))
+        .route("/sessions/{id}/display", get(connect::display))
+        .route("/sessions/{id}/disconnect", post(sessions::disconnect))
+        .route("/sessions/{id}/decision", get(documents::decision))
+        .route("/sessions/{id}/log", get(documents::log))
+        .route("/sessions/{id}/screenshot", get(documents::screenshot))
+        .route("/servers", get(servers::list))
+        .route("/events", get(events::stream))
+        .route("/openapi.json", get(openapi::serve))
+        .fallback(unknown)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(SetResponseHeaderLayer::if_not_present(
+            CACHE_CONTROL,
+            HeaderValue::from_static("no-store"),
+        ))
+        .layer(CatchPanicLayer::custom(error::panicked))
+        .layer(axum::middleware::from_fn(trace::trace))
+        .with_state(node);
+    Router::new()
+        .nest("/api/v1", v1)
+        .route("/api/{*rest}", axum::routing::any(unknown_version))
+}
+
+async fn unknown() -> ApiError {
+    Problem::new(404, "not-found", "Not found")
+        .detail("The API has no such address.")
+        .into()
+}
+
+async fn wrong_method() -> ApiError {
+    Problem::new(405, "wrong-method", "Not allowed")
+        .detail("This address does not take that method.")
+        .into()
+}
+
+async fn unknown_version() -> ApiError {
+    Problem::new(404, "not-found", "Not found")
+        .detail("This server has version 1 of the API, at /api/v1.")
+        .into()
+}

@@ -1,0 +1,372 @@
+//! Puts the node together and runs it.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use fastx_balancer::{Balancer, WorkerCommand};
+use fastx_bus::Bus;
+use fastx_core::names::ServerId;
+use fastx_lifecycle::env::{EXIT_USAGE, Source};
+use fastx_lifecycle::health::{self, Liveness};
+use fastx_lifecycle::readiness::Readiness;
+use fastx_lifecycle::shutdown::Shutdown;
+use fastx_lifecycle::tls::{self, CertFiles, ReloadingCert};
+use fastx_lifecycle::{https, telemetry};
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, watch};
+
+use crate::config::Config;
+use crate::configuration::{self, Configuration};
+use crate::connection::{self, Broker};
+use crate::display::{Displays, Tickets};
+use crate::events::Events;
+use crate::fleet::{self, Fleet};
+use crate::keys::{Keys, random_hex};
+use crate::links::{Hub, LinkPolicy, install_link};
+use crate::logins::{self, Logins};
+use crate::node::{Node, Parts};
+use crate::peer::Certificates;
+use crate::sessions::{self, Chooser, Sessions, follow_scripts};
+use crate::transport::Transport;
+use crate::{api, heartbeat, web};
+
+/// The heartbeat loop is stuck after so long.
+const HEARTBEAT_SILENCE: Duration = Duration::from_mins(1);
+
+/// Why a node does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address cannot be listened on.
+    #[error("cannot listen on {addr} ({name})")]
+    Listen {
+        /// The setting that names it.
+        name: &'static str,
+        /// The address.
+        addr: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The node has no name.
+    #[error("broker.json has no credentials that name this node: set FX_SERVER_ID")]
+    NoName,
+    /// The end was asked for before the node had begun.
+    #[error("ended before broker.json was there")]
+    Ended,
+    /// Keys.
+    #[error("the node has no keys")]
+    Keys(#[from] crate::keys::KeyError),
+    /// Links.
+    #[error("no link could reach the node")]
+    Hub(#[from] crate::links::HubError),
+    /// Certificates.
+    #[error("the web address has no certificate")]
+    Certificate(#[from] tls::TlsError),
+    /// The node's own certificate.
+    #[error("the certificate for other members cannot be used")]
+    PeerCertificate(#[from] rustls::Error),
+    /// The script process.
+    #[error("the program does not know its own path, which the script process needs")]
+    Program(#[source] std::io::Error),
+}
+
+/// Where the bus comes from.
+#[derive(Debug)]
+pub enum BusSource {
+    /// The file `broker.json`.
+    Broker,
+    /// One that is there already, under whose name the node runs (tests, and a server alone).
+    Given(Bus),
+}
+
+/// A node that listens.
+#[derive(Debug)]
+pub struct App {
+    /// Where browsers and members come.
+    pub web_addr: SocketAddr,
+    /// Where probes and metrics come.
+    pub health_addr: SocketAddr,
+    /// The node.
+    pub node: Node,
+    readiness: Readiness,
+    listener: TcpListener,
+    tls: Arc<rustls::ServerConfig>,
+    shutdown: Shutdown,
+}
+
+/// Puts a node together; it answers from [`App::run`] on.
+pub async fn build(config: Config, bus: BusSource, shutdown: Shutdown) -> Result<App, StartError> {
+    tls::install_provider();
+    let readiness = Readiness::new();
+    let liveness = Liveness::new();
+    let starting = readiness.block("start");
+    let registry = Arc::new(Mutex::new(prometheus_client::registry::Registry::default()));
+    let health_addr = health::serve(
+        config.health_addr,
+        readiness.clone(),
+        registry,
+        liveness.clone(),
+        shutdown.clone(),
+    )
+    .await
+    .map_err(|source| StartError::Listen {
+        name: "FX_HEALTH_ADDR",
+        addr: config.health_addr,
+        source,
+    })?;
+    let listener =
+        TcpListener::bind(config.web_addr)
+            .await
+            .map_err(|source| StartError::Listen {
+                name: "FX_WEB_ADDR",
+                addr: config.web_addr,
+                source,
+            })?;
+    let web_addr = listener.local_addr().unwrap_or(config.web_addr);
+    let keys = Keys::load(&config.local_dir, &mut rand::rng())?;
+    let tls = Arc::new(server_tls(&config.tls_dir, &keys, &shutdown)?);
+    let broker = connection::open(&config, bus, &shutdown).await?;
+    let node = assemble(&config, keys, &broker, &shutdown).await?;
+    connection::ready_when_loaded(&readiness, &node, &shutdown);
+    let pulse = liveness.register("heartbeat", HEARTBEAT_SILENCE);
+    tokio::spawn(heartbeat::run(node.clone(), pulse, shutdown.clone()));
+    drop(starting);
+    tracing::info!(node = %node.me(), %web_addr, %health_addr, version = crate::VERSION, "node started");
+    Ok(App {
+        web_addr,
+        health_addr,
+        node,
+        readiness,
+        listener,
+        tls,
+        shutdown,
+    })
+}
+
+async fn assemble(
+    config: &Config,
+    keys: Keys,
+    broker: &Broker,
+    shutdown: &Shutdown,
+) -> Result<Node, StartError> {
+    let me: ServerId = broker.me.clone();
+    let transport = Transport::following(broker.bus.clone());
+    let boot = random_hex::<8>(&mut rand::rng());
+    let events = Events::new(boot.clone());
+    let news = Arc::new(Notify::new());
+    let configuration = Configuration::open(me.clone(), &config.local_dir, transport.clone());
+    let fleet = Fleet::new(me.clone(), events.clone());
+    let logins = Logins::new(
+        me.clone(),
+        keys.clone(),
+        transport.clone(),
+        configuration.clone(),
+        fleet.clone(),
+    );
+    let hub = hub(config, &configuration, shutdown).await?;
+    let balancer = Balancer::spawn(WorkerCommand::current_exe().map_err(StartError::Program)?);
+    let sessions = Sessions::open(sessions::Parts {
+        me: me.clone(),
+        local_dir: config.local_dir.clone(),
+        configuration: configuration.clone(),
+        fleet: fleet.clone(),
+        transport: transport.clone(),
+        logins: logins.clone(),
+        hub,
+        events: events.clone(),
+        chooser: Chooser::new(balancer.clone()),
+        news: news.clone(),
+    });
+    let tickets = Tickets::open(
+        me.clone(),
+        keys.clone(),
+        logins.clone(),
+        configuration.clone(),
+        &config.local_dir,
+    );
+    let displays = Displays::new(
+        me.clone(),
+        sessions.clone(),
+        fleet.clone(),
+        tickets,
+        shutdown.clone(),
+    );
+    tokio::spawn(configuration::run(
+        configuration.clone(),
+        transport.clone(),
+        shutdown.clone(),
+    ));
+    tokio::spawn(fleet::run(
+        fleet.clone(),
+        transport.clone(),
+        shutdown.clone(),
+    ));
+    tokio::spawn(logins::run(
+        logins.clone(),
+        transport.clone(),
+        shutdown.clone(),
+    ));
+    tokio::spawn(follow_scripts(
+        balancer,
+        configuration.watch(),
+        shutdown.clone(),
+    ));
+    tokio::spawn(connection::follow_level(
+        config.log_level.clone(),
+        configuration.clone(),
+        news.clone(),
+        shutdown.clone(),
+    ));
+    sessions.spawn(shutdown);
+    Ok(Node::new(Parts {
+        me,
+        boot,
+        keys,
+        transport,
+        configuration,
+        fleet,
+        logins,
+        sessions,
+        displays,
+        events,
+        news,
+        broker_generation: broker.generation.clone(),
+    }))
+}
+
+/// Listens for links of the users that the configuration names.
+async fn hub(
+    config: &Config,
+    configuration: &Configuration,
+    shutdown: &Shutdown,
+) -> Result<Hub, StartError> {
+    match install_link(&config.link_binary, &config.link_dir) {
+        Ok(changed) => tracing::info!(changed, "the link program is in place"),
+        // A desktop that has one already goes on with it.
+        Err(error) => {
+            tracing::warn!(error = %telemetry::chain(&error), "the link program is not in place");
+        }
+    }
+    let policy_of = |configuration: &Configuration| LinkPolicy {
+        allowed_uids: configuration
+            .current()
+            .node
+            .users
+            .iter()
+            .map(|u| u.uid)
+            .collect(),
+    };
+    let (sender, policy) = watch::channel(policy_of(configuration));
+    let (configuration, shutdown) = (configuration.clone(), shutdown.clone());
+    tokio::spawn(async move {
+        let mut changes = configuration.watch();
+        loop {
+            sender.send_if_modified(|policy| {
+                let new = policy_of(&configuration);
+                let differs = *policy != new;
+                *policy = new;
+                differs
+            });
+            tokio::select! {
+                () = shutdown.triggered() => return,
+                more = changes.changed() => if more.is_err() { return },
+            }
+        }
+    });
+    Ok(Hub::bind(&config.link_dir, policy).await?)
+}
+
+fn server_tls(
+    dir: &Path,
+    keys: &Keys,
+    shutdown: &Shutdown,
+) -> Result<rustls::ServerConfig, StartError> {
+    let files = CertFiles::in_dir(dir);
+    let web = if files.cert.exists() {
+        let cert = ReloadingCert::load(files)?;
+        cert.spawn_watch(shutdown.clone());
+        Some(cert)
+    } else {
+        tracing::info!(dir = %dir.display(), "no certificate for the web address: browsers see a self-signed one");
+        None
+    };
+    let certificates = Certificates::new(keys, web)?;
+    Ok(tls::server_config(
+        Arc::new(certificates),
+        None,
+        &["h2", "http/1.1"],
+    )?)
+}
+
+impl App {
+    /// Whether the node is ready, and what for it waits otherwise.
+    pub fn pending(&self) -> Vec<String> {
+        self.readiness.pending()
+    }
+
+    /// Serves until shutdown.
+    pub async fn run(self) {
+        let router: Router = api::router(self.node.clone()).merge(web::router(self.node));
+        https::serve(self.listener, self.tls, router, self.shutdown).await;
+    }
+}
+
+/// Runs the program with one word of argument.
+pub fn word(word: &str) -> ExitCode {
+    use std::io::Write as _;
+    let text = match word {
+        "openapi" => api::document(),
+        "--version" | "-V" => format!("fastx-node {}\n", crate::VERSION),
+        _ => {
+            let usage =
+                "usage: fastx-node [--version | openapi]\nSettings come from the environment.\n";
+            let _gone = std::io::stderr().write_all(usage.as_bytes());
+            return ExitCode::from(EXIT_USAGE);
+        }
+    };
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+/// Runs the program until a signal ends it.
+pub fn main(source: &impl Source) -> ExitCode {
+    telemetry::init(source);
+    let config = match Config::load(source) {
+        Ok(config) => config,
+        Err(error) => {
+            tracing::error!(%error, "settings refused");
+            return ExitCode::from(EXIT_USAGE);
+        }
+    };
+    // Two threads carry all viewers of a node, and each further one costs memory at rest.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build();
+    let done = match runtime {
+        Ok(runtime) => runtime.block_on(async {
+            let shutdown = Shutdown::new();
+            if let Err(error) = shutdown.on_signals() {
+                tracing::warn!(%error, "signals cannot be received");
+            }
+            build(config, BusSource::Broker, shutdown)
+                .await?
+                .run()
+                .await;
+            Ok::<(), StartError>(())
+        }),
+        Err(error) => Err(StartError::Program(error)),
+    };
+    match done {
+        Ok(()) | Err(StartError::Ended) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error = %telemetry::chain(&error), "the node cannot run");
+            ExitCode::FAILURE
+        }
+    }
+}

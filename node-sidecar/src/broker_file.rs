@@ -1,0 +1,372 @@
+//! `broker.json` on a node: who may read it, when a change counts, and the last good copy.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use fastx_core::wire::broker::{Accept, BrokerConfig, BrokerError};
+
+use crate::disk;
+
+/// Largest file that is read, bytes.
+const MAX_BYTES: u64 = 256 * 1024;
+
+/// Who this process is to the file system.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Me {
+    /// Effective user id.
+    pub uid: u32,
+    /// Effective and supplementary group ids.
+    pub gids: Vec<u32>,
+}
+
+impl Me {
+    /// Asks the kernel.
+    pub fn now() -> Self {
+        let mut gids = vec![rustix::process::getegid().as_raw()];
+        if let Ok(groups) = rustix::process::getgroups() {
+            gids.extend(groups.into_iter().map(rustix::process::Gid::as_raw));
+        }
+        Self {
+            uid: rustix::process::geteuid().as_raw(),
+            gids,
+        }
+    }
+}
+
+/// Why the file is not used.
+#[derive(Debug, thiserror::Error)]
+pub enum BrokerFileError {
+    /// There is none.
+    #[error(
+        "there is no {0}: place the broker.json of this node there, or mount its Secret as a folder"
+    )]
+    Missing(PathBuf),
+    /// It cannot be read.
+    #[error("cannot read {path}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Too many people may read or change it.
+    #[error("{path} is refused: {reason}; mend it with `{mend}`")]
+    Exposed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+        /// The command that mends it.
+        mend: String,
+    },
+    /// Its content is refused.
+    #[error("{path} is refused")]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: BrokerError,
+    },
+    /// It would make another member of this process.
+    #[error(
+        "{path} names another {what} (`{offered}`, running as `{running}`): restart the node to use it"
+    )]
+    OtherMember {
+        /// The file.
+        path: PathBuf,
+        /// What differs.
+        what: &'static str,
+        /// What the file says.
+        offered: String,
+        /// What runs.
+        running: String,
+    },
+}
+
+/// Whether a file with this mode, owner and group may carry credentials; the reason and the mending command when not.
+pub fn admissible(
+    mode: u32,
+    uid: u32,
+    gid: u32,
+    me: &Me,
+    path: &str,
+) -> Result<(), (String, String)> {
+    let mode = mode & 0o777;
+    let my_group = me.gids.contains(&gid);
+    if mode & 0o007 != 0 {
+        return Err((
+            format!("its mode {mode:04o} lets every user of the system at it"),
+            format!("chmod o-rwx {path}"),
+        ));
+    }
+    if mode & 0o020 != 0 {
+        return Err((
+            format!("its mode {mode:04o} lets a group change it"),
+            format!("chmod g-w {path}"),
+        ));
+    }
+    let group_reads = mode & 0o040 != 0;
+    match (uid == me.uid, uid == 0) {
+        (true, _) if !group_reads || my_group => Ok(()),
+        (true, _) => Err((
+            format!("its mode {mode:04o} lets the foreign group {gid} read it"),
+            format!("chmod g-r {path}"),
+        )),
+        (false, true) if group_reads && my_group => Ok(()),
+        (false, _) => Err((
+            format!(
+                "it belongs to user {uid} and group {gid}, which are not those of this process (user {})",
+                me.uid
+            ),
+            format!("chown {} {path} && chmod 0400 {path}", me.uid),
+        )),
+    }
+}
+
+/// The file, what runs of it, and what was last wrong with it.
+#[derive(Debug)]
+pub struct BrokerFile {
+    path: PathBuf,
+    last_good: PathBuf,
+    me: Me,
+    running: Option<BrokerConfig>,
+    fault: Option<String>,
+}
+
+impl BrokerFile {
+    /// The file of a node; what ran last is read from the node's own folder.
+    pub fn open(config_dir: &Path, local_dir: &Path, me: Me) -> Self {
+        let last_good = local_dir.join("broker.json");
+        let running = disk::load::<BrokerConfig>(&last_good);
+        Self {
+            path: config_dir.join("broker.json"),
+            last_good,
+            me,
+            running,
+            fault: None,
+        }
+    }
+
+    /// What runs; at first the copy of the last run.
+    pub fn running(&self) -> Option<&BrokerConfig> {
+        self.running.as_ref()
+    }
+
+    /// What is wrong with the file as it is now.
+    pub fn fault(&self) -> Option<&str> {
+        self.fault.as_deref()
+    }
+
+    /// Looks at the file and gives its content when it is new and good. Each fault is logged once.
+    pub fn look(&mut self) -> Option<BrokerConfig> {
+        match self.read().and_then(|config| self.accept(config)) {
+            Ok(new) => {
+                self.fault = None;
+                let new = new?;
+                if let Err(error) = disk::save(&self.last_good, &new) {
+                    tracing::warn!(%error, "the copy of broker.json cannot be written; the file itself is in use");
+                }
+                self.running = Some(new.clone());
+                tracing::info!(generation = new.generation, host = %new.host, "broker.json accepted");
+                Some(new)
+            }
+            Err(error) => {
+                let text = fastx_lifecycle::telemetry::chain(&error);
+                if self.fault.as_ref() != Some(&text) {
+                    tracing::warn!(reason = %text, last_good_goes_on = self.running.is_some(), "broker.json is not used");
+                    self.fault = Some(text);
+                }
+                None
+            }
+        }
+    }
+
+    fn read(&self) -> Result<BrokerConfig, BrokerFileError> {
+        let unreadable = |source: std::io::Error| match source.kind() {
+            std::io::ErrorKind::NotFound => BrokerFileError::Missing(self.path.clone()),
+            _ => BrokerFileError::Unreadable {
+                path: self.path.clone(),
+                source,
+            },
+        };
+        // Opening follows the links of a mounted Secret: what is judged is what is read.
+        let mut file = File::open(&self.path).map_err(unreadable)?;
+        let about = file.metadata().map_err(unreadable)?;
+        admissible(
+            about.mode(),
+            about.uid(),
+            about.gid(),
+            &self.me,
+            &self.path.to_string_lossy(),
+        )
+        .map_err(|(reason, mend)| BrokerFileError::Exposed {
+            path: self.path.clone(),
+            reason,
+            mend,
+        })?;
+        let mut text = String::new();
+        file.by_ref()
+            .take(MAX_BYTES)
+            .read_to_string(&mut text)
+            .map_err(unreadable)?;
+        BrokerConfig::parse(&text).map_err(|source| self.content(source))
+    }
+
+    fn accept(&self, config: BrokerConfig) -> Result<Option<BrokerConfig>, BrokerFileError> {
+        let accepted = config
+            .accept(self.running.as_ref())
+            .map_err(|source| self.content(source))?;
+        Ok(match accepted {
+            Accept::New(config) => Some(*config),
+            Accept::Unchanged => None,
+        })
+    }
+
+    fn content(&self, source: BrokerError) -> BrokerFileError {
+        BrokerFileError::Content {
+            path: self.path.clone(),
+            source,
+        }
+    }
+
+    /// Whether a new content can be applied to a running process: the same member of the same cluster.
+    pub fn same_member(
+        &self,
+        old: &BrokerConfig,
+        new: &BrokerConfig,
+    ) -> Result<(), BrokerFileError> {
+        let other = |what, offered: String, running: String| BrokerFileError::OtherMember {
+            path: self.path.clone(),
+            what,
+            offered,
+            running,
+        };
+        if old.namespace != new.namespace {
+            return Err(other(
+                "namespace",
+                new.namespace.to_string(),
+                old.namespace.to_string(),
+            ));
+        }
+        let caller = |c: &BrokerConfig| c.credentials.as_ref().map(|c| c.caller.to_string());
+        match (caller(old), caller(new)) {
+            (Some(running), Some(offered)) if running != offered => {
+                Err(other("caller", offered, running))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    fn me() -> Me {
+        Me {
+            uid: 65532,
+            gids: vec![65532, 2000],
+        }
+    }
+
+    #[test]
+    fn who_may_read() {
+        let check = |mode, uid, gid| admissible(mode, uid, gid, &me(), "f").is_ok();
+        for (mode, uid, gid) in [
+            (0o100_400, 65532, 1),
+            (0o600, 65532, 65532),
+            (0o440, 0, 2000),
+            (0o640, 0, 65532),
+            (0o640, 65532, 2000),
+        ] {
+            assert!(check(mode, uid, gid), "{mode:o} {uid}:{gid}");
+        }
+        for (mode, uid, gid) in [
+            (0o644, 65532, 65532),
+            (0o444, 0, 2000),
+            (0o660, 0, 2000),
+            (0o440, 0, 1),
+            (0o400, 0, 0),
+            (0o600, 7, 2000),
+            (0o640, 65532, 7),
+            (0o602, 65532, 7),
+        ] {
+            assert!(!check(mode, uid, gid), "{mode:o} {uid}:{gid}");
+        }
+        let (reason, mend) = admissible(0o644, 65532, 1, &me(), "/etc/x").unwrap_err();
+        assert!(reason.contains("0644"), "{reason}");
+        assert_eq!(mend, "chmod o-rwx /etc/x");
+    }
+
+    fn text(generation: u64, host: &str) -> String {
+        format!(
+            r#"{{"transporterType":"nats","host":"{host}","namespace":"n","generation":{generation}}}"#
+        )
+    }
+
+    struct Folder {
+        dir: tempfile::TempDir,
+        file: BrokerFile,
+    }
+
+    impl Folder {
+        fn new() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            std::fs::create_dir(dir.path().join("etc")).unwrap();
+            let file =
+                BrokerFile::open(&dir.path().join("etc"), &dir.path().join("var"), Me::now());
+            Self { dir, file }
+        }
+
+        fn put(&self, text: &str, mode: u32) {
+            // As the kubelet does it: a new folder, then the link `..data` swapped by a rename.
+            let etc = self.dir.path().join("etc");
+            let data = tempfile::tempdir_in(&etc).unwrap().keep();
+            let path = data.join("broker.json");
+            std::fs::write(&path, text).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            symlink(&data, etc.join("..new")).unwrap();
+            std::fs::rename(etc.join("..new"), etc.join("..data")).unwrap();
+            let _there_from_the_second_time_on =
+                symlink("..data/broker.json", etc.join("broker.json"));
+        }
+    }
+
+    #[test]
+    fn a_bad_change_leaves_the_last_good_one() {
+        let mut folder = Folder::new();
+        assert_eq!(folder.file.look(), None);
+        assert!(folder.file.fault().unwrap().contains("there is no"));
+        folder.put(&text(1, "a"), 0o400);
+        assert_eq!(folder.file.look().unwrap().host, "a");
+        assert_eq!(folder.file.look(), None, "nothing new");
+        for (bad, mode, word) in [
+            (text(2, "b"), 0o644, "chmod o-rwx"),
+            (text(1, "b"), 0o400, "same generation"),
+            (text(0, "b"), 0o400, "older"),
+            ("{".to_owned(), 0o400, "half written"),
+        ] {
+            folder.put(&bad, mode);
+            assert_eq!(folder.file.look(), None, "{bad}");
+            let fault = folder.file.fault().unwrap();
+            assert!(fault.contains(word), "{fault}");
+            assert_eq!(folder.file.running().unwrap().host, "a");
+        }
+        folder.put(&text(2, "b"), 0o400);
+        assert_eq!(folder.file.look().unwrap().host, "b");
+        assert_eq!(folder.file.fault(), None);
+        let again = BrokerFile::open(
+            Path::new("/nowhere"),
+            &folder.dir.path().join("var"),
+            Me::now(),
+        );
+        assert_eq!(
+            again.running().unwrap().host,
+            "b",
+            "the last good copy is there at the next start"
+        );
+    }
+}

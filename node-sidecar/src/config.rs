@@ -1,0 +1,96 @@
+//! Settings of the node process, read once from the environment.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use fastx_core::names::ServerId;
+use fastx_lifecycle::env::{SettingError, Source};
+
+/// What the settings mean.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Folder of `broker.json`, `FX_CONFIG_DIR`.
+    pub config_dir: PathBuf,
+    /// Folder of the node's own state, `FX_LOCAL_DIR`.
+    pub local_dir: PathBuf,
+    /// Folder that node and desktop share, `FX_LINK_DIR`.
+    pub link_dir: PathBuf,
+    /// The link's program as it is shipped, `FX_LINK_BINARY`.
+    pub link_binary: PathBuf,
+    /// Folder of the certificate of the web address, `FX_TLS_DIR`.
+    pub tls_dir: PathBuf,
+    /// Where browsers and members come, `FX_WEB_ADDR`.
+    pub web_addr: SocketAddr,
+    /// Where probes and metrics come, `FX_HEALTH_ADDR`.
+    pub health_addr: SocketAddr,
+    /// Name of the node when `broker.json` has no credentials that say it, `FX_SERVER_ID`.
+    pub server_id: Option<ServerId>,
+    /// `LOGLEVEL`: stands until the configuration of the cluster names another.
+    pub log_level: String,
+}
+
+impl Config {
+    /// Reads the settings; the first wrong one is named.
+    pub fn load(source: &impl Source) -> Result<Self, SettingError> {
+        let path = |name: &str, default: &str| PathBuf::from(source.or(name, default));
+        let server_id = match source
+            .get("FX_SERVER_ID")
+            .or_else(|| source.get("HOSTNAME"))
+        {
+            // A host name need not be a valid name of a node: only what was set on purpose is an error.
+            Some(name) if source.get("FX_SERVER_ID").is_some() => Some(name.parse().map_err(
+                |e: fastx_core::names::NameError| SettingError {
+                    name: "FX_SERVER_ID".to_owned(),
+                    reason: e.to_string(),
+                },
+            )?),
+            Some(name) => name.split('.').next().and_then(|n| n.parse().ok()),
+            None => None,
+        };
+        Ok(Self {
+            config_dir: path("FX_CONFIG_DIR", "/etc/fastx"),
+            local_dir: path("FX_LOCAL_DIR", "/var/lib/fastx"),
+            link_dir: path("FX_LINK_DIR", "/run/fastx"),
+            link_binary: path("FX_LINK_BINARY", "/usr/lib/fastx/fastx-link"),
+            tls_dir: path("FX_TLS_DIR", "/etc/fastx/tls"),
+            web_addr: source.parse("FX_WEB_ADDR", SocketAddr::from(([0, 0, 0, 0], 3300)))?,
+            health_addr: source.parse("FX_HEALTH_ADDR", SocketAddr::from(([0, 0, 0, 0], 9300)))?,
+            server_id,
+            log_level: source.or("LOGLEVEL", "info"),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fastx_lifecycle::env::Map;
+
+    #[test]
+    fn defaults_are_those_of_the_pod() {
+        let config = Config::load(&Map::default()).unwrap();
+        assert_eq!(config.web_addr.port(), 3300);
+        assert_eq!(config.local_dir, PathBuf::from("/var/lib/fastx"));
+        assert_eq!(config.server_id, None);
+    }
+
+    #[test]
+    fn a_wrong_address_names_its_setting() {
+        let wrong = Config::load(&Map::from([("FX_WEB_ADDR", "here")])).unwrap_err();
+        assert!(
+            wrong.to_string().starts_with("FX_WEB_ADDR is not valid"),
+            "{wrong}"
+        );
+    }
+
+    #[test]
+    fn the_host_name_stands_in_for_a_missing_name() {
+        let id = |pairs: [(&str, &str); 1]| Config::load(&Map::from(pairs)).map(|c| c.server_id);
+        assert_eq!(
+            id([("HOSTNAME", "a.example.org")]).unwrap(),
+            Some("a".parse().unwrap())
+        );
+        assert_eq!(id([("HOSTNAME", "ä")]).unwrap(), None);
+        assert!(id([("FX_SERVER_ID", "a.b")]).is_err());
+    }
+}

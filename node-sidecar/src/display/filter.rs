@@ -1,0 +1,214 @@
+//! Reads the client's side of RFB: what a viewer may not send is left out, and when a person did something is noted.
+//!
+//! Only this side is parsed: its messages are few and small. Every session runs with security type None
+//! (its socket is reachable for its user and this node alone), so the handshake has a fixed form.
+
+use fastx_core::wire::ticket::Mode;
+
+/// Longest clipboard text that is let through, bytes.
+const MAX_CLIPBOARD: u32 = 4 * 1024 * 1024;
+/// Extension under which pointer messages may have one byte more.
+const EXTENDED_POINTER: i32 = -316;
+
+/// What a viewer may send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Rules {
+    /// Keys, pointer and resizing.
+    pub control: bool,
+    /// Text into the session's clipboard.
+    pub clipboard_in: bool,
+}
+
+impl Rules {
+    /// The rules of a viewer under a profile's clipboard rule (`off`, `in`, `out`, `both`; empty means `both`).
+    pub(super) fn new(mode: Mode, clipboard: &str) -> Self {
+        let control = mode == Mode::Control;
+        Self {
+            control,
+            clipboard_in: control && matches!(clipboard, "" | "in" | "both"),
+        }
+    }
+}
+
+/// What the bytes that went through contained.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Seen {
+    /// A key or pointer event: a person is there.
+    pub input: bool,
+}
+
+/// The client breaks the protocol, or speaks a part of it that is not known.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the viewer sent {0}")]
+pub(super) struct Broken(String);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Version,
+    Security,
+    Init,
+    Messages,
+}
+
+/// Follows one viewer's bytes.
+#[derive(Debug)]
+pub(super) struct Filter {
+    rules: Rules,
+    stage: Stage,
+    /// Beginning of a message, until its length is known.
+    head: Vec<u8>,
+    /// Bytes of the present message that are still to come, and whether they go through.
+    rest: u64,
+    pass: bool,
+    /// Encodings of the present list that are still to come.
+    encodings: Option<u64>,
+    extended_pointer: bool,
+}
+
+impl Filter {
+    /// At the beginning of a connection.
+    pub(super) fn new(rules: Rules) -> Self {
+        Self {
+            rules,
+            stage: Stage::Version,
+            head: Vec::with_capacity(16),
+            rest: 0,
+            pass: true,
+            encodings: None,
+            extended_pointer: false,
+        }
+    }
+
+    /// Takes bytes of the viewer and appends to `out` what goes on to the display.
+    pub(super) fn push(&mut self, mut input: &[u8], out: &mut Vec<u8>) -> Result<Seen, Broken> {
+        let mut seen = Seen::default();
+        while !input.is_empty() {
+            if self.rest > 0 {
+                let take = usize::try_from(self.rest)
+                    .unwrap_or(usize::MAX)
+                    .min(input.len());
+                let (now, later) = input.split_at(take);
+                if self.pass {
+                    out.extend_from_slice(now);
+                }
+                self.rest -= now.len() as u64;
+                input = later;
+                continue;
+            }
+            self.head.push(input[0]);
+            input = &input[1..];
+            let complete = match self.encodings {
+                Some(left) => self.encoding(left),
+                None => self.step(&mut seen)?,
+            };
+            if complete {
+                if self.pass {
+                    out.append(&mut self.head);
+                }
+                self.head.clear();
+            }
+        }
+        Ok(seen)
+    }
+
+    /// One byte more of a list of encodings; true when an encoding is complete.
+    fn encoding(&mut self, left: u64) -> bool {
+        let Ok(bytes) = <[u8; 4]>::try_from(self.head.as_slice()) else {
+            return false;
+        };
+        self.extended_pointer |= i32::from_be_bytes(bytes) == EXTENDED_POINTER;
+        self.encodings = (left > 1).then(|| left - 1);
+        self.pass = true;
+        true
+    }
+
+    /// Looks at the head; true when its rest is known.
+    fn step(&mut self, seen: &mut Seen) -> Result<bool, Broken> {
+        self.pass = true;
+        match self.stage {
+            Stage::Version => {
+                if self.head.len() < 12 {
+                    return Ok(false);
+                }
+                if !matches!(&self.head[..], b"RFB 003.007\n" | b"RFB 003.008\n") {
+                    return Err(Broken("a version of RFB other than 3.7 and 3.8".to_owned()));
+                }
+                self.stage = Stage::Security;
+            }
+            Stage::Security => {
+                if self.head != [1] {
+                    return Err(Broken("a security type that was not offered".to_owned()));
+                }
+                self.stage = Stage::Init;
+            }
+            Stage::Init => {
+                // Always shared: whoever comes must not throw out others.
+                self.head[0] = 1;
+                self.stage = Stage::Messages;
+            }
+            Stage::Messages => return self.message(seen),
+        }
+        Ok(true)
+    }
+
+    fn message(&mut self, seen: &mut Seen) -> Result<bool, Broken> {
+        let Some(length) = self.length()? else {
+            return Ok(false);
+        };
+        let kind = self.head[0];
+        let is_input = matches!(kind, 4 | 5) || kind == 255;
+        self.pass = match kind {
+            4 | 5 | 250 | 251 | 255 => self.rules.control,
+            6 => self.rules.clipboard_in,
+            _ => true,
+        };
+        seen.input |= is_input && self.pass;
+        self.rest = length - self.head.len() as u64;
+        if kind == 2 {
+            // Read one by one, to learn which extensions the viewer knows.
+            self.encodings = (self.rest > 0).then_some(self.rest / 4);
+            self.rest = 0;
+        }
+        Ok(true)
+    }
+
+    /// Length of the message as soon as the head shows it.
+    fn length(&self) -> Result<Option<u64>, Broken> {
+        let head = &self.head;
+        let u16_at = |at: usize| u64::from(u16::from_be_bytes([head[at], head[at + 1]]));
+        let need = |n: usize| head.len() >= n;
+        Ok(match head[0] {
+            0 => Some(20),
+            2 if need(4) => Some(4 + 4 * u16_at(2)),
+            3 | 150 => Some(10),
+            4 => Some(8),
+            5 if need(2) => Some(if self.extended_pointer && head[1] & 0x80 != 0 {
+                7
+            } else {
+                6
+            }),
+            6 if need(8) => {
+                let length =
+                    i32::from_be_bytes([head[4], head[5], head[6], head[7]]).unsigned_abs();
+                if length > MAX_CLIPBOARD {
+                    return Err(Broken(format!(
+                        "a clipboard of {length} bytes, {MAX_CLIPBOARD} are allowed"
+                    )));
+                }
+                Some(8 + u64::from(length))
+            }
+            248 if need(9) => Some(9 + u64::from(head[8])),
+            250 => Some(4),
+            251 if need(8) => Some(8 + 16 * u64::from(head[6])),
+            255 if need(2) => match head[1] {
+                0 => Some(12),
+                _ => return Err(Broken("an extension that is not known".to_owned())),
+            },
+            2 | 5 | 6 | 248 | 251 | 255 => None,
+            kind => return Err(Broken(format!("a message of the unknown kind {kind}"))),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

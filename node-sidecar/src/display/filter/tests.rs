@@ -1,0 +1,142 @@
+//! Each message in each mode, whole and byte by byte.
+
+use super::*;
+
+const HANDSHAKE: &[u8] = b"RFB 003.008\n\x01\x00";
+const KEY: &[u8] = &[4, 1, 0, 0, 0, 0, 0, 65];
+const POINTER: &[u8] = &[5, 1, 0, 10, 0, 10];
+const QEMU_KEY: &[u8] = &[255, 0, 0, 1, 0, 0, 0, 65, 0, 0, 0, 30];
+const CUT: &[u8] = &[6, 0, 0, 0, 0, 0, 0, 3, b'a', b'b', b'c'];
+/// The extended clipboard writes its length as a negative number.
+const EXTENDED_CUT: &[u8] = &[6, 0, 0, 0, 0xff, 0xff, 0xff, 0xfc, 1, 0, 0, 1];
+const RESIZE: &[u8] = &[
+    251, 0, 4, 0, 3, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 4, 0, 3, 0, 0, 0, 0, 0,
+];
+const REQUEST: &[u8] = &[3, 1, 0, 0, 0, 0, 4, 0, 3, 0];
+const FENCE: &[u8] = &[248, 0, 0, 0, 0x80, 0, 0, 0, 2, 9, 9];
+const FORMAT: &[u8] = &[
+    0, 0, 0, 0, 32, 24, 0, 1, 0, 255, 0, 255, 0, 255, 16, 8, 0, 0, 0, 0,
+];
+const ENCODINGS: &[u8] = &[2, 0, 0, 2, 0, 0, 0, 7, 0xff, 0xff, 0xfe, 0xc4];
+const CONTINUOUS: &[u8] = &[150, 1, 0, 0, 0, 0, 4, 0, 3, 0];
+
+fn run(rules: Rules, input: &[&[u8]], piece: usize) -> Result<(Vec<u8>, bool), Broken> {
+    let mut filter = Filter::new(rules);
+    let mut out = Vec::new();
+    let mut any = false;
+    for part in [HANDSHAKE]
+        .iter()
+        .chain(input)
+        .flat_map(|m| m.chunks(piece))
+    {
+        any |= filter.push(part, &mut out)?.input;
+    }
+    let handshake = HANDSHAKE.len();
+    assert_eq!(&out[..handshake - 1], &HANDSHAKE[..handshake - 1]);
+    assert_eq!(out[handshake - 1], 1, "always shared");
+    Ok((out.split_off(handshake), any))
+}
+
+fn rules(mode: Mode, clipboard: &str) -> Rules {
+    Rules::new(mode, clipboard)
+}
+
+const ALL: [&[u8]; 11] = [
+    FORMAT,
+    ENCODINGS,
+    REQUEST,
+    KEY,
+    POINTER,
+    CUT,
+    EXTENDED_CUT,
+    CONTINUOUS,
+    FENCE,
+    RESIZE,
+    QEMU_KEY,
+];
+
+#[test]
+fn control_lets_everything_through_unchanged() {
+    for piece in [1, 2, 3, 5, 1000] {
+        let (out, input) = run(rules(Mode::Control, "both"), &ALL, piece).unwrap();
+        assert_eq!(out, ALL.concat(), "pieces of {piece}");
+        assert!(input);
+    }
+}
+
+#[test]
+fn view_only_leaves_out_keys_pointer_clipboard_and_resizing() {
+    for piece in [1, 4, 1000] {
+        let (out, input) = run(rules(Mode::View, "both"), &ALL, piece).unwrap();
+        assert_eq!(
+            out,
+            [FORMAT, ENCODINGS, REQUEST, CONTINUOUS, FENCE].concat(),
+            "pieces of {piece}"
+        );
+        assert!(!input, "what is left out is no sign of a person");
+    }
+}
+
+#[test]
+fn the_clipboard_rule_of_the_profile_counts() {
+    for (rule, through) in [
+        ("both", true),
+        ("in", true),
+        ("", true),
+        ("out", false),
+        ("off", false),
+    ] {
+        let (out, _) = run(rules(Mode::Control, rule), &[CUT, REQUEST], 3).unwrap();
+        let expected = if through {
+            [CUT, REQUEST].concat()
+        } else {
+            REQUEST.to_vec()
+        };
+        assert_eq!(out, expected, "{rule}");
+    }
+}
+
+#[test]
+fn the_longer_pointer_message_is_known_once_announced() {
+    let long: &[u8] = &[5, 0x81, 0, 1, 0, 1, 2];
+    let (out, _) = run(rules(Mode::View, ""), &[ENCODINGS, long, REQUEST], 1).unwrap();
+    assert_eq!(out, [ENCODINGS, REQUEST].concat());
+    let short: &[u8] = &[5, 0x81, 0, 1, 0, 1];
+    let (out, _) = run(rules(Mode::View, ""), &[short, REQUEST], 1).unwrap();
+    assert_eq!(
+        out, REQUEST,
+        "without the extension it is the eighth button"
+    );
+}
+
+#[test]
+fn an_empty_list_of_encodings_is_a_whole_message() {
+    let empty: &[u8] = &[2, 0, 0, 0];
+    let (out, _) = run(rules(Mode::View, ""), &[empty, KEY, REQUEST], 1).unwrap();
+    assert_eq!(out, [empty, REQUEST].concat());
+}
+
+#[test]
+fn what_cannot_be_framed_ends_the_connection() {
+    let control = rules(Mode::Control, "");
+    for (bad, word) in [
+        (&[7u8][..], "unknown kind 7"),
+        (&[255, 1], "extension"),
+        (&[6, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff], "clipboard"),
+    ] {
+        let broken = run(control, &[bad], 1).unwrap_err().to_string();
+        assert!(broken.contains(word), "{broken}");
+    }
+    let mut filter = Filter::new(control);
+    assert!(filter.push(b"RFB 003.003\n", &mut Vec::new()).is_err());
+    assert!(
+        Filter::new(control)
+            .push(b"GET / HTTP/1.1", &mut Vec::new())
+            .is_err()
+    );
+    assert!(
+        Filter::new(control)
+            .push(b"RFB 003.008\n\x02", &mut Vec::new())
+            .is_err()
+    );
+}

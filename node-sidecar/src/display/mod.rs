@@ -1,0 +1,122 @@
+//! A client's way to a display: tickets, the socket at the session's node, the relay to another node, small pictures.
+
+mod close;
+mod filter;
+mod picture;
+mod relay;
+mod splice;
+mod tickets;
+
+pub use close::Close;
+pub use picture::Pictures;
+pub(crate) use relay::{MAX_MESSAGE, READ_BUFFER};
+pub use tickets::{Attempt, Tickets};
+
+use axum::extract::ws::WebSocket;
+use fastx_core::names::{ServerId, SessionId};
+use fastx_core::wire::problem::Problem;
+use fastx_core::wire::ticket::TicketClaims;
+use fastx_lifecycle::clock;
+use fastx_lifecycle::shutdown::Shutdown;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+use crate::fleet::Fleet;
+use crate::sessions::Sessions;
+
+/// Viewers and relayed viewers of a node at once.
+const AT_ONCE: usize = 1024;
+
+/// Serves display sockets; clones share it.
+#[derive(Debug, Clone)]
+pub struct Displays {
+    me: ServerId,
+    sessions: Sessions,
+    fleet: Fleet,
+    tickets: Tickets,
+    slots: Arc<Semaphore>,
+    shutdown: Shutdown,
+}
+
+impl Displays {
+    /// Without any viewer.
+    pub fn new(
+        me: ServerId,
+        sessions: Sessions,
+        fleet: Fleet,
+        tickets: Tickets,
+        shutdown: Shutdown,
+    ) -> Self {
+        Self {
+            me,
+            sessions,
+            fleet,
+            tickets,
+            slots: Arc::new(Semaphore::new(AT_ONCE)),
+            shutdown,
+        }
+    }
+
+    /// The tickets of this node.
+    pub fn tickets(&self) -> &Tickets {
+        &self.tickets
+    }
+
+    /// Serves one socket to its end: here, or by way of the session's node.
+    pub async fn serve(&self, socket: WebSocket, id: SessionId, ticket: Option<String>) {
+        let Ok(_slot) = self.slots.try_acquire() else {
+            return close::send(socket, Close::full()).await;
+        };
+        let Some(ticket) = ticket else {
+            return close::send(socket, Close::refused("there is none")).await;
+        };
+        let peeked = fastx_core::token::peek::<TicketClaims>(&ticket);
+        match peeked {
+            Ok(claims) if claims.session != id => {
+                close::send(socket, Close::refused("it is for another session")).await;
+            }
+            Ok(claims) if claims.aud == self.me => self.serve_here(socket, &id, &ticket).await,
+            // Relayed unopened: only the session's node can tell whether it is good.
+            Ok(claims) => {
+                let target = self.fleet.server(&claims.aud).filter(|r| r.online);
+                relay::run(socket, &id, &ticket, target, &self.shutdown).await;
+            }
+            Err(error) => close::send(socket, Close::refused(&error.to_string())).await,
+        }
+    }
+
+    async fn serve_here(&self, socket: WebSocket, id: &SessionId, ticket: &str) {
+        let claims = match self.tickets.redeem(ticket, id, clock::now()).await {
+            Ok(claims) => claims,
+            Err(why) => return close::send(socket, Close::refused(&why)).await,
+        };
+        let Some(record) = self.sessions.own(id) else {
+            return close::send(socket, Close::unknown()).await;
+        };
+        if record.login != claims.sub {
+            return close::send(socket, Close::refused("it is for another user")).await;
+        }
+        let Some(uid) = self.sessions.live_uid(id) else {
+            return close::send(socket, Close::ended(&record.end_reason)).await;
+        };
+        let display = match self.sessions.hub().open_display(uid, id).await {
+            Ok(display) => display,
+            Err(problem) => return close::send(socket, not_opened(&problem)).await,
+        };
+        let Some(guard) = self.sessions.view(id, claims.mode) else {
+            return close::send(socket, Close::full()).await;
+        };
+        tracing::info!(session = %id, login = %claims.sub, mode = ?claims.mode, issuer = %claims.iss, "viewer connected");
+        let end = splice::run(socket, display, &guard, &self.sessions, id, &self.shutdown).await;
+        tracing::info!(session = %id, login = %claims.sub, %end, "viewer gone");
+    }
+}
+
+fn not_opened(problem: &Problem) -> Close {
+    tracing::warn!(%problem, "a display cannot be opened");
+    if matches!(problem.status, 404 | 410) {
+        Close::unknown()
+    } else {
+        Close::unreachable(&problem.detail)
+    }
+}

@@ -1,0 +1,156 @@
+//! What changes, numbered and kept for a while, so that a browser that was away misses nothing.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+use fastx_core::names::LoginName;
+use fastx_core::wire::server::ServerRecord;
+use fastx_core::wire::session::SessionRecord;
+use tokio::sync::broadcast;
+
+use crate::locks::lock;
+
+/// How many changes are kept.
+const KEPT: usize = 10_000;
+/// How far a listener may fall behind before it has to begin anew.
+const BEHIND: usize = 1024;
+
+/// A change of what people see.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    /// A session is new or different.
+    Session(Box<SessionRecord>),
+    /// A session's record is gone.
+    SessionRemoved {
+        /// Its id.
+        id: String,
+        /// Whose it was, where that is known.
+        login: Option<LoginName>,
+    },
+    /// A server is new or different.
+    Server(Box<ServerRecord>),
+    /// A server has left the cluster.
+    ServerRemoved(String),
+}
+
+/// A change with its number.
+pub type Numbered = (u64, Arc<Change>);
+
+#[derive(Debug)]
+struct Kept {
+    last: u64,
+    changes: VecDeque<Numbered>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    epoch: String,
+    kept: Mutex<Kept>,
+    listeners: broadcast::Sender<Numbered>,
+}
+
+/// The stream of changes; clones share it.
+#[derive(Debug, Clone)]
+pub struct Events {
+    inner: Arc<Inner>,
+}
+
+impl Events {
+    /// An empty stream. The epoch tells numbers of this process from those of another.
+    pub fn new(epoch: String) -> Self {
+        let kept = Kept {
+            last: 0,
+            changes: VecDeque::new(),
+        };
+        Self {
+            inner: Arc::new(Inner {
+                epoch,
+                kept: Mutex::new(kept),
+                listeners: broadcast::Sender::new(BEHIND),
+            }),
+        }
+    }
+
+    /// The epoch.
+    pub fn epoch(&self) -> &str {
+        &self.inner.epoch
+    }
+
+    /// Numbers, keeps and tells a change.
+    pub fn publish(&self, change: Change) {
+        let mut kept = lock(&self.inner.kept);
+        kept.last += 1;
+        let numbered = (kept.last, Arc::new(change));
+        kept.changes.push_back(numbered.clone());
+        if kept.changes.len() > KEPT {
+            kept.changes.pop_front();
+        }
+        // Told under the lock: numbers reach every listener in order. Nobody listening is fine.
+        let _nobody = self.inner.listeners.send(numbered);
+    }
+
+    /// Number of the last change, and what comes after it.
+    pub fn listen(&self) -> (u64, broadcast::Receiver<Numbered>) {
+        let kept = lock(&self.inner.kept);
+        (kept.last, self.inner.listeners.subscribe())
+    }
+
+    /// The changes after the one of this id (`<epoch>-<number>`); none when that is not known (any more).
+    pub fn since(&self, id: &str) -> Option<Vec<Numbered>> {
+        let (epoch, number) = id.rsplit_once('-')?;
+        let number: u64 = number.parse().ok()?;
+        let kept = lock(&self.inner.kept);
+        let first = kept.changes.front().map_or(kept.last + 1, |(n, _)| *n);
+        if epoch != self.inner.epoch || number > kept.last || number + 1 < first {
+            return None;
+        }
+        let skip = usize::try_from(number + 1 - first).unwrap_or(usize::MAX);
+        Some(kept.changes.iter().skip(skip).cloned().collect())
+    }
+
+    /// The id of a change.
+    pub fn id(&self, number: u64) -> String {
+        format!("{}-{number}", self.inner.epoch)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn removed(n: u64) -> Change {
+        Change::SessionRemoved {
+            id: n.to_string(),
+            login: None,
+        }
+    }
+
+    fn numbers(events: &Events, id: &str) -> Option<Vec<u64>> {
+        Some(events.since(id)?.into_iter().map(|(n, _)| n).collect())
+    }
+
+    #[test]
+    fn a_known_id_goes_on_where_it_was() {
+        let events = Events::new("e-1".into());
+        assert_eq!(numbers(&events, "e-1-0"), Some(vec![]));
+        for n in 1..=3 {
+            events.publish(removed(n));
+        }
+        assert_eq!(numbers(&events, "e-1-1"), Some(vec![2, 3]));
+        assert_eq!(numbers(&events, "e-1-3"), Some(vec![]));
+        for unknown in ["e-1-4", "e-2-1", "", "e-1-x", "-"] {
+            assert_eq!(numbers(&events, unknown), None, "{unknown}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_longer_kept_is_not_known() {
+        let events = Events::new("e".into());
+        let all = u64::try_from(KEPT).unwrap() + 5;
+        for n in 1..=all {
+            events.publish(removed(n));
+        }
+        assert_eq!(numbers(&events, "e-4"), None);
+        assert_eq!(numbers(&events, "e-5").unwrap().len(), KEPT);
+    }
+}

@@ -1,0 +1,239 @@
+//! The node's view of all servers and sessions, and what changes in it.
+
+mod follow;
+
+pub use follow::run;
+
+use std::sync::{Arc, RwLock};
+
+use fastx_core::fleet::{Followed, View};
+use fastx_core::names::{ServerId, SessionId};
+use fastx_core::wire::fleet::{FleetDelta, FleetSnapshot};
+use fastx_core::wire::server::ServerRecord;
+use fastx_core::wire::session::SessionRecord;
+
+use crate::events::{Change, Events};
+use crate::locks::{read, write};
+
+/// The view; clones share it.
+#[derive(Debug, Clone)]
+pub struct Fleet {
+    me: ServerId,
+    view: Arc<RwLock<View>>,
+    events: Events,
+}
+
+impl Fleet {
+    /// An empty view.
+    pub fn new(me: ServerId, events: Events) -> Self {
+        Self {
+            me,
+            view: Arc::default(),
+            events,
+        }
+    }
+
+    /// All servers.
+    pub fn servers(&self) -> Vec<ServerRecord> {
+        read(&self.view).servers.values().cloned().collect()
+    }
+
+    /// One server.
+    pub fn server(&self, id: &ServerId) -> Option<ServerRecord> {
+        read(&self.view).servers.get(id).cloned()
+    }
+
+    /// Host name of a server for people.
+    pub fn hostname(&self, id: &ServerId) -> String {
+        read(&self.view)
+            .servers
+            .get(id)
+            .map(|r| r.server.hostname.clone())
+            .filter(|name| !name.is_empty())
+            .unwrap_or_else(|| id.to_string())
+    }
+
+    /// All sessions.
+    pub fn sessions(&self) -> Vec<SessionRecord> {
+        read(&self.view).sessions.values().cloned().collect()
+    }
+
+    /// One session.
+    pub fn session(&self, id: &SessionId) -> Option<SessionRecord> {
+        read(&self.view).sessions.get(id).cloned()
+    }
+
+    /// Replaces the view; whoever listens hears what is different.
+    pub fn reset(&self, snapshot: FleetSnapshot) {
+        let changes = {
+            let mut view = write(&self.view);
+            let before = view.clone();
+            if view.reset(snapshot) != Followed::Applied {
+                return;
+            }
+            differences(&before, &view)
+        };
+        self.tell(changes);
+    }
+
+    /// Applies a batch; true when a snapshot is needed.
+    pub fn follow(&self, delta: FleetDelta) -> bool {
+        let changes = {
+            let mut view = write(&self.view);
+            let changes = changes_of(&delta, &view);
+            match view.follow(delta) {
+                Followed::Applied => changes,
+                Followed::Old => return false,
+                Followed::Gap => return true,
+            }
+        };
+        self.tell(changes);
+        false
+    }
+
+    /// What the node itself has is told by the node itself, sooner.
+    fn tell(&self, changes: Vec<Change>) {
+        for change in changes {
+            if matches!(&change, Change::Session(s) if s.server_id == self.me) {
+                continue;
+            }
+            self.events.publish(change);
+        }
+    }
+}
+
+fn changes_of(delta: &FleetDelta, before: &View) -> Vec<Change> {
+    let servers = delta
+        .servers
+        .iter()
+        .cloned()
+        .map(|s| Change::Server(Box::new(s)));
+    let sessions = delta
+        .sessions
+        .iter()
+        .cloned()
+        .map(|s| Change::Session(Box::new(s)));
+    let gone_servers = delta
+        .removed_servers
+        .iter()
+        .cloned()
+        .map(Change::ServerRemoved);
+    let gone_sessions = delta
+        .removed_sessions
+        .iter()
+        .map(|id| Change::SessionRemoved {
+            id: id.clone(),
+            login: id
+                .parse::<SessionId>()
+                .ok()
+                .and_then(|id| Some(before.sessions.get(&id)?.login.clone())),
+        });
+    servers
+        .chain(sessions)
+        .chain(gone_servers)
+        .chain(gone_sessions)
+        .collect()
+}
+
+fn differences(before: &View, after: &View) -> Vec<Change> {
+    let mut delta = FleetDelta::default();
+    for (id, record) in &after.servers {
+        if before.servers.get(id) != Some(record) {
+            delta.servers.push(record.clone());
+        }
+    }
+    for (id, session) in &after.sessions {
+        if before.sessions.get(id) != Some(session) {
+            delta.sessions.push(session.clone());
+        }
+    }
+    let gone = |id: &&ServerId| !after.servers.contains_key(id);
+    delta.removed_servers = before
+        .servers
+        .keys()
+        .filter(gone)
+        .map(ToString::to_string)
+        .collect();
+    let gone = |id: &&SessionId| !after.sessions.contains_key(id);
+    delta.removed_sessions = before
+        .sessions
+        .keys()
+        .filter(gone)
+        .map(ToString::to_string)
+        .collect();
+    changes_of(&delta, before)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn session(id: &str, server: &str, version: u64) -> SessionRecord {
+        serde_json::from_value(json!({
+            "id": id.repeat(16), "serverId": server, "login": "ada", "state": "running", "name": "n",
+            "command": "xterm", "started": "1970-01-01T00:00:00Z", "changed": "1970-01-01T00:00:00Z", "version": version
+        }))
+        .unwrap()
+    }
+
+    fn told(events: &Events, since: u64) -> Vec<String> {
+        let epoch = events.epoch().to_owned();
+        events
+            .since(&format!("{epoch}-{since}"))
+            .unwrap()
+            .iter()
+            .map(|(_, change)| match change.as_ref() {
+                Change::Session(s) => format!("+{} v{}", &s.id.as_str()[..1], s.version),
+                Change::SessionRemoved { id, login } => {
+                    format!("-{} of {}", &id[..1], login.as_ref().unwrap())
+                }
+                Change::Server(s) => format!("+{}", s.server.server_id),
+                Change::ServerRemoved(id) => format!("-{id}"),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_snapshot_tells_only_what_differs() {
+        let events = Events::new("e".to_owned());
+        let fleet = Fleet::new("me".parse().unwrap(), events.clone());
+        let snapshot = |sessions| FleetSnapshot {
+            epoch: 1,
+            sequence: 1,
+            servers: vec![],
+            sessions,
+        };
+        fleet.reset(snapshot(vec![
+            session("a", "x", 1),
+            session("b", "x", 1),
+            session("c", "me", 1),
+        ]));
+        assert_eq!(
+            told(&events, 0),
+            ["+a v1", "+b v1"],
+            "own sessions are told elsewhere"
+        );
+        fleet.reset(snapshot(vec![session("a", "x", 2), session("c", "me", 1)]));
+        assert_eq!(told(&events, 2), ["+a v2", "-b of ada"]);
+    }
+
+    #[test]
+    fn a_gap_asks_for_a_snapshot() {
+        let fleet = Fleet::new("me".parse().unwrap(), Events::new("e".to_owned()));
+        let delta = |sequence| FleetDelta {
+            epoch: 1,
+            sequence,
+            ..FleetDelta::default()
+        };
+        assert!(fleet.follow(delta(1)), "another epoch");
+        fleet.reset(FleetSnapshot {
+            epoch: 1,
+            sequence: 4,
+            ..FleetSnapshot::default()
+        });
+        assert!(!fleet.follow(delta(4)));
+        assert!(!fleet.follow(delta(5)));
+        assert!(fleet.follow(delta(7)));
+    }
+}

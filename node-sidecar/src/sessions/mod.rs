@@ -1,0 +1,231 @@
+//! Sessions: the node's own ones and everybody's, starting them, and what can be done to them.
+
+mod act;
+mod choose;
+mod geometry;
+mod idle;
+mod links;
+mod publish;
+mod registry;
+mod requests;
+mod start;
+mod viewers;
+
+pub(crate) use act::ended;
+pub use choose::{Chooser, follow as follow_scripts, may_choose};
+pub use start::Started;
+pub use viewers::{Viewer, ViewerGuard};
+
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
+
+use fastx_core::names::{LoginName, ServerId, SessionId};
+use fastx_core::wire::decision::Decision;
+use fastx_core::wire::problem::Problem;
+use fastx_core::wire::session::SessionRecord;
+use fastx_lifecycle::clock;
+use fastx_lifecycle::shutdown::Shutdown;
+use tokio::sync::Notify;
+
+use self::registry::{OwnSession, Registry};
+use self::viewers::Viewers;
+use crate::configuration::Configuration;
+use crate::disk;
+use crate::events::{Change, Events};
+use crate::fleet::Fleet;
+use crate::links::Hub;
+use crate::locks::lock;
+use crate::logins::{Logins, User, Want};
+use crate::transport::Transport;
+
+/// What the service needs.
+#[derive(Debug)]
+pub struct Parts {
+    /// Name of this node.
+    pub me: ServerId,
+    /// Folder of the node's own state.
+    pub local_dir: PathBuf,
+    /// Configuration.
+    pub configuration: Configuration,
+    /// View of the cluster.
+    pub fleet: Fleet,
+    /// Way to the bus.
+    pub transport: Transport,
+    /// Logins.
+    pub logins: Logins,
+    /// Links of this node.
+    pub hub: Hub,
+    /// Stream of changes.
+    pub events: Events,
+    /// Runs the scripts.
+    pub chooser: Chooser,
+    /// Told when the server object has news.
+    pub news: Arc<Notify>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    parts: Parts,
+    dir: PathBuf,
+    registry: Mutex<Registry>,
+    viewers: Viewers,
+    /// Sessions to be written to disk and sent to the managers.
+    dirty: Mutex<BTreeSet<SessionId>>,
+    wake: Notify,
+    /// Whether the next report is to say that it is everything.
+    complete: AtomicBool,
+    /// Users whose link has reported since this process started.
+    reported: Mutex<HashSet<u32>>,
+    /// The last decisions made here.
+    decisions: Mutex<VecDeque<(SessionId, Decision)>>,
+    pictures: crate::display::Pictures,
+}
+
+/// The service; clones share it.
+#[derive(Debug, Clone)]
+pub struct Sessions {
+    inner: Arc<Inner>,
+}
+
+impl Sessions {
+    /// Starts from the records on disk.
+    pub fn open(parts: Parts) -> Self {
+        let dir = parts.local_dir.join("sessions");
+        let registry = Registry::restore(parts.me.clone(), read_folder(&dir));
+        Self {
+            inner: Arc::new(Inner {
+                dir,
+                registry: Mutex::new(registry),
+                viewers: Viewers::default(),
+                dirty: Mutex::default(),
+                wake: Notify::new(),
+                complete: AtomicBool::new(false),
+                reported: Mutex::default(),
+                decisions: Mutex::default(),
+                pictures: crate::display::Pictures::default(),
+                parts,
+            }),
+        }
+    }
+
+    /// Starts everything that runs until shutdown.
+    pub fn spawn(&self, shutdown: &Shutdown) {
+        tokio::spawn(links::run(self.clone(), shutdown.clone()));
+        tokio::spawn(publish::run(self.clone(), shutdown.clone()));
+        tokio::spawn(requests::run(self.clone(), shutdown.clone()));
+        tokio::spawn(idle::run(self.clone(), shutdown.clone()));
+    }
+
+    /// The sessions of a user, newest first; of everybody for a manager who asks for all.
+    pub fn list(&self, user: &User, all: bool) -> Vec<SessionRecord> {
+        let mut sessions: Vec<SessionRecord> = self
+            .all()
+            .into_values()
+            .filter(|s| s.login == user.login || all && user.may(Want::Oversee, s).is_ok())
+            .collect();
+        sessions.sort_by(|a, b| b.started.cmp(&a.started).then_with(|| a.id.cmp(&b.id)));
+        sessions
+    }
+
+    /// A session, if the user may do that to it.
+    pub fn find(&self, user: &User, id: &SessionId, want: Want) -> Result<SessionRecord, Problem> {
+        let record = self
+            .record(id)
+            .ok_or_else(|| Problem::not_found("such session"))?;
+        user.may(want, &record)?;
+        Ok(record)
+    }
+
+    /// A session of this node.
+    pub fn own(&self, id: &SessionId) -> Option<SessionRecord> {
+        lock(&self.inner.registry).get(id).map(|s| s.record.clone())
+    }
+
+    /// Whether it is one of this node that is not over, and as whom it runs.
+    pub fn live_uid(&self, id: &SessionId) -> Option<u32> {
+        let registry = lock(&self.inner.registry);
+        registry
+            .get(id)
+            .filter(|s| s.record.state.is_live())
+            .map(|s| s.uid)
+    }
+
+    /// How many of this node are not over.
+    pub fn live(&self) -> usize {
+        lock(&self.inner.registry).live()
+    }
+
+    /// The links of this node.
+    pub fn hub(&self) -> &Hub {
+        &self.inner.parts.hub
+    }
+
+    /// Linux user that sessions of this login run as here.
+    pub fn uid_of(&self, login: &LoginName) -> Option<u32> {
+        let current = self.inner.parts.configuration.current();
+        let users = current.node.users.as_ref()?;
+        users
+            .logins
+            .iter()
+            .any(|l| l == login.as_str())
+            .then_some(users.uid)
+    }
+
+    /// The clipboard rule of an own session's profile.
+    pub fn clipboard_rule(&self, id: &SessionId) -> String {
+        let profile = self.own(id).map(|r| r.profile).unwrap_or_default();
+        let current = self.inner.parts.configuration.current();
+        // A profile that is no longer there was stricter than nothing, perhaps: no clipboard then.
+        current
+            .profile(&profile)
+            .map_or_else(|| "off".to_owned(), |p| p.clipboard)
+    }
+
+    /// Everything that is known, the node's own knowledge of its own sessions first.
+    fn all(&self) -> BTreeMap<SessionId, SessionRecord> {
+        let fleet = self.inner.parts.fleet.sessions();
+        let mut all: BTreeMap<_, _> = fleet.into_iter().map(|s| (s.id.clone(), s)).collect();
+        for own in lock(&self.inner.registry).iter() {
+            all.insert(own.record.id.clone(), own.record.clone());
+        }
+        all
+    }
+
+    fn record(&self, id: &SessionId) -> Option<SessionRecord> {
+        self.own(id).or_else(|| self.inner.parts.fleet.session(id))
+    }
+
+    /// Changes the record of an own session and tells everybody.
+    fn edit(&self, id: &SessionId, edit: impl FnOnce(&mut OwnSession)) -> Option<SessionRecord> {
+        let changed = lock(&self.inner.registry).edit(id, clock::now(), edit);
+        if let Some(record) = &changed {
+            self.tell(record.clone());
+        }
+        changed
+    }
+
+    fn tell(&self, record: SessionRecord) {
+        lock(&self.inner.dirty).insert(record.id.clone());
+        self.inner
+            .parts
+            .events
+            .publish(Change::Session(Box::new(record)));
+        self.inner.wake.notify_one();
+        self.inner.parts.news.notify_one();
+    }
+}
+
+fn read_folder(dir: &std::path::Path) -> Vec<OwnSession> {
+    let Ok(entries) = std::fs::read_dir(dir) else {
+        return Vec::new();
+    };
+    entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|e| e == "json"))
+        .take(4 * registry::LIMIT)
+        .filter_map(|path| disk::load::<OwnSession>(&path))
+        .collect()
+}

@@ -1,0 +1,136 @@
+//! Writes changed sessions to disk and reports them to the managers.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use fastx_core::names::SessionId;
+use fastx_core::subject::Operation;
+use fastx_core::wire::operations::{Empty, SessionPut};
+use fastx_core::wire::session::SessionRecord;
+use fastx_lifecycle::backoff::Backoff;
+use fastx_lifecycle::clock;
+use fastx_lifecycle::shutdown::Shutdown;
+
+use super::Sessions;
+use super::registry::OwnSession;
+use crate::disk;
+use crate::locks::lock;
+
+/// Old records are looked for this often.
+const SWEEP: Duration = Duration::from_mins(1);
+
+/// Works until shutdown; the last changes are still written.
+pub(super) async fn run(sessions: Sessions, shutdown: Shutdown) {
+    let mut backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(10));
+    let mut unsent: BTreeSet<SessionId> = BTreeSet::new();
+    let mut transport = sessions.inner.parts.transport.clone();
+    let mut first = true;
+    loop {
+        let dirty = std::mem::take(&mut *lock(&sessions.inner.dirty));
+        sessions.keep(dirty.clone()).await;
+        unsent.extend(dirty);
+        if first && transport.bus().is_some() {
+            // A manager may have missed what changed while this process was away.
+            unsent.extend(
+                lock(&sessions.inner.registry)
+                    .iter()
+                    .map(|s| s.record.id.clone()),
+            );
+            first = false;
+        }
+        let wait = if sessions.report(&mut unsent).await {
+            backoff.reset();
+            SWEEP
+        } else {
+            backoff.next(&mut rand::rng())
+        };
+        tokio::select! {
+            () = shutdown.triggered() => {
+                let dirty = std::mem::take(&mut *lock(&sessions.inner.dirty));
+                sessions.keep(dirty).await;
+                return;
+            }
+            () = tokio::time::sleep(wait) => sessions.sweep().await,
+            () = sessions.inner.wake.notified() => {}
+            _bus = transport.connected(), if first => {}
+        }
+    }
+}
+
+impl Sessions {
+    /// Writes these to disk.
+    pub(super) async fn keep(&self, ids: BTreeSet<SessionId>) {
+        let kept: Vec<OwnSession> = {
+            let registry = lock(&self.inner.registry);
+            ids.iter()
+                .filter_map(|id| registry.get(id).cloned())
+                .collect()
+        };
+        if kept.is_empty() {
+            return;
+        }
+        let dir = self.inner.dir.clone();
+        let writing = tokio::task::spawn_blocking(move || {
+            for own in kept {
+                let path = dir.join(format!("{}.json", own.record.id));
+                if let Err(error) = disk::save(&path, &own) {
+                    tracing::warn!(session = %own.record.id, %error, "the record of a session cannot be written");
+                }
+            }
+        });
+        let _ended = writing.await;
+    }
+
+    /// Sends these to the managers; true when nothing is left to send.
+    async fn report(&self, unsent: &mut BTreeSet<SessionId>) -> bool {
+        let complete = self.inner.complete.swap(false, Ordering::Relaxed);
+        if unsent.is_empty() && !complete {
+            return true;
+        }
+        let sessions: Vec<SessionRecord> = {
+            let registry = lock(&self.inner.registry);
+            let wanted = |id: &SessionId| complete || unsent.contains(id);
+            registry
+                .iter()
+                .map(|s| &s.record)
+                .filter(|r| wanted(&r.id))
+                .cloned()
+                .collect()
+        };
+        let body = SessionPut { sessions, complete };
+        let done: Result<Empty, _> = self
+            .inner
+            .parts
+            .transport
+            .store(Operation::SessionPut, &body)
+            .await;
+        match done {
+            Ok(_) => {
+                unsent.clear();
+                true
+            }
+            Err(problem) => {
+                tracing::debug!(%problem, "sessions not reported yet");
+                if complete {
+                    self.inner.complete.store(true, Ordering::Relaxed);
+                }
+                false
+            }
+        }
+    }
+
+    async fn sweep(&self) {
+        let old = lock(&self.inner.registry).forget_old(clock::now());
+        if old.is_empty() {
+            return;
+        }
+        let dir = self.inner.dir.clone();
+        let removing = tokio::task::spawn_blocking(move || {
+            for id in old {
+                disk::remove(&dir.join(format!("{id}.json")));
+            }
+        });
+        let _ended = removing.await;
+    }
+}

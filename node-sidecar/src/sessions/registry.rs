@@ -1,0 +1,250 @@
+//! What the node knows of its own sessions. The links say what runs; whose it is stands in the node's own record.
+
+use std::collections::BTreeMap;
+
+use fastx_core::names::{LoginName, ServerId, SessionId};
+use fastx_core::wire::link::LinkSession;
+use fastx_core::wire::problem::Problem;
+use fastx_core::wire::session::{SessionRecord, SessionState};
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// How long the record of an ended session stays on the node.
+const KEEP_ENDED: SignedDuration = SignedDuration::from_hours(1);
+/// Sessions that the node takes on; a link that reports more is not believed.
+pub(super) const LIMIT: usize = 512;
+/// Longest text that is taken from a link, characters.
+const MAX_NAME: usize = 200;
+const MAX_REASON: usize = 4000;
+
+/// A session of this node, as it is kept on disk.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct OwnSession {
+    /// What the cluster sees.
+    pub record: SessionRecord,
+    /// Linux user that it runs as.
+    pub uid: u32,
+    /// Hash of the request that it came from, to tell a repetition from another request; empty when adopted.
+    #[serde(default)]
+    pub request: String,
+    /// Why it could not start: the answer to a repetition.
+    #[serde(default)]
+    pub failure: Option<Problem>,
+}
+
+/// What became of an attempt to begin a session.
+#[derive(Debug, PartialEq)]
+pub(super) enum Begun {
+    /// It is new: start it.
+    New,
+    /// The same request came before.
+    Known(Box<OwnSession>),
+    /// The id is taken by another request.
+    Conflict,
+    /// The node has too many.
+    Full,
+}
+
+/// All sessions of the node.
+#[derive(Debug)]
+pub(super) struct Registry {
+    me: ServerId,
+    sessions: BTreeMap<SessionId, OwnSession>,
+}
+
+impl Registry {
+    /// The sessions that were kept. Nobody views them yet.
+    pub(super) fn restore(me: ServerId, kept: Vec<OwnSession>) -> Self {
+        let sessions = kept
+            .into_iter()
+            .filter(|s| s.record.server_id == me)
+            .map(|mut s| {
+                s.record.viewers = 0;
+                (s.record.id.clone(), s)
+            })
+            .collect();
+        Self { me, sessions }
+    }
+
+    /// All of them.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &OwnSession> {
+        self.sessions.values()
+    }
+
+    /// One of them.
+    pub(super) fn get(&self, id: &SessionId) -> Option<&OwnSession> {
+        self.sessions.get(id)
+    }
+
+    /// Sessions that are not over.
+    pub(super) fn live(&self) -> usize {
+        self.iter().filter(|s| s.record.state.is_live()).count()
+    }
+
+    /// Takes on a session that is about to be started.
+    pub(super) fn begin(&mut self, new: OwnSession) -> Begun {
+        match self.sessions.get(&new.record.id) {
+            Some(known)
+                if known.record.login == new.record.login && known.request == new.request =>
+            {
+                Begun::Known(Box::new(known.clone()))
+            }
+            Some(_) => Begun::Conflict,
+            None if self.live() >= LIMIT => Begun::Full,
+            None => {
+                self.sessions.insert(new.record.id.clone(), new);
+                Begun::New
+            }
+        }
+    }
+
+    /// Changes a record; gives it back when something really changed.
+    pub(super) fn edit(
+        &mut self,
+        id: &SessionId,
+        now: Timestamp,
+        edit: impl FnOnce(&mut OwnSession),
+    ) -> Option<SessionRecord> {
+        let own = self.sessions.get_mut(id)?;
+        let before = own.clone();
+        edit(own);
+        if *own == before {
+            return None;
+        }
+        if own.record.state != before.record.state {
+            own.record.changed = now;
+        }
+        own.record.version = next_version(before.record.version, now);
+        Some(own.record.clone())
+    }
+
+    /// Takes in what a link says of one session. `allowed` says whether an unknown session of that login is believed.
+    pub(super) fn report(
+        &mut self,
+        uid: u32,
+        session: &LinkSession,
+        allowed: impl Fn(&SessionId, &LoginName) -> bool,
+        now: Timestamp,
+    ) -> Option<SessionRecord> {
+        let id = &session.start.id;
+        match self.sessions.get(id) {
+            // Somebody else's link: it cannot know.
+            Some(own) if own.uid != uid => None,
+            Some(_) => self.edit(id, now, |own| follow(own, session)),
+            None if self.sessions.len() >= LIMIT || !allowed(id, &session.start.login) => None,
+            None => {
+                let own = adopt(&self.me, uid, session, now);
+                let record = own.record.clone();
+                self.sessions.insert(id.clone(), own);
+                Some(record)
+            }
+        }
+    }
+
+    /// Takes in everything that a link has: what it does not have any more is over.
+    pub(super) fn snapshot(
+        &mut self,
+        uid: u32,
+        sessions: &[LinkSession],
+        allowed: impl Fn(&SessionId, &LoginName) -> bool,
+        now: Timestamp,
+    ) -> Vec<SessionRecord> {
+        let mut changed: Vec<SessionRecord> = sessions
+            .iter()
+            .filter_map(|s| self.report(uid, s, &allowed, now))
+            .collect();
+        let missing: Vec<SessionId> = self
+            .iter()
+            // One that is just being started may be unknown to the link still.
+            .filter(|s| {
+                s.uid == uid && s.record.state.is_live() && s.record.state != SessionState::Starting
+            })
+            .map(|s| s.record.id.clone())
+            .filter(|id| !sessions.iter().any(|s| s.start.id == *id))
+            .collect();
+        for id in missing {
+            changed.extend(self.edit(&id, now, |own| {
+                own.record.state = SessionState::Ended;
+                own.record.viewers = 0;
+                if own.record.end_reason.is_empty() {
+                    "The desktop was restarted, and the session is gone."
+                        .clone_into(&mut own.record.end_reason);
+                }
+            }));
+        }
+        changed
+    }
+
+    /// Forgets sessions that ended long ago; their ids.
+    pub(super) fn forget_old(&mut self, now: Timestamp) -> Vec<SessionId> {
+        let old: Vec<SessionId> = self
+            .iter()
+            .filter(|s| {
+                !s.record.state.is_live() && now.duration_since(s.record.changed) > KEEP_ENDED
+            })
+            .map(|s| s.record.id.clone())
+            .collect();
+        for id in &old {
+            self.sessions.remove(id);
+        }
+        old
+    }
+}
+
+/// Versions also grow when the node has lost its memory: they are never below the clock.
+fn next_version(before: u64, now: Timestamp) -> u64 {
+    (before + 1).max(u64::try_from(now.as_millisecond()).unwrap_or(0))
+}
+
+fn clip(text: &str, limit: usize) -> String {
+    text.chars().take(limit).collect()
+}
+
+fn follow(own: &mut OwnSession, link: &LinkSession) {
+    let record = &mut own.record;
+    record.state = link.state;
+    record.name = clip(&link.start.name, MAX_NAME);
+    record.params.clone_from(&link.start.params);
+    record.geometry = clip(&link.start.geometry, 16);
+    record.display = clip(&link.display, 32);
+    if !link.end_reason.is_empty() {
+        record.end_reason = clip(&link.end_reason, MAX_REASON);
+    }
+    if !link.state.is_live() {
+        record.viewers = 0;
+    }
+}
+
+fn adopt(me: &ServerId, uid: u32, link: &LinkSession, now: Timestamp) -> OwnSession {
+    let start = &link.start;
+    let record = SessionRecord {
+        id: start.id.clone(),
+        server_id: me.clone(),
+        login: start.login.clone(),
+        state: link.state,
+        name: clip(&start.name, MAX_NAME),
+        application: clip(&start.application, MAX_NAME),
+        command: clip(&start.command, MAX_REASON),
+        profile: clip(&start.profile, MAX_NAME),
+        geometry: clip(&start.geometry, 16),
+        display: clip(&link.display, 32),
+        params: start.params.clone(),
+        started: link.started,
+        changed: link.changed,
+        last_connect: None,
+        last_disconnect: None,
+        viewers: 0,
+        end_reason: clip(&link.end_reason, MAX_REASON),
+        version: next_version(0, now),
+    };
+    OwnSession {
+        record,
+        uid,
+        request: String::new(),
+        failure: None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

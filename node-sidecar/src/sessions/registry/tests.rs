@@ -1,0 +1,148 @@
+//! What the registry believes, and what it does not.
+
+use super::*;
+use serde_json::json;
+
+const UID: u32 = 1000;
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn id(digit: char) -> SessionId {
+    digit.to_string().repeat(16).parse().unwrap()
+}
+
+fn link(digit: char, login: &str, state: &str) -> LinkSession {
+    serde_json::from_value(json!({
+        "id": id(digit), "login": login, "name": "n", "command": "xterm", "geometry": "640x480",
+        "state": state, "display": ":1", "started": "1970-01-01T00:00:00Z", "changed": "1970-01-01T00:00:00Z"
+    }))
+    .unwrap()
+}
+
+fn own(digit: char, login: &str) -> OwnSession {
+    let mut own = adopt(
+        &"me".parse().unwrap(),
+        UID,
+        &link(digit, login, "starting"),
+        at(0),
+    );
+    own.request = "r1".into();
+    own
+}
+
+fn registry() -> Registry {
+    Registry::restore("me".parse().unwrap(), vec![])
+}
+
+fn anybody(_: &SessionId, _: &LoginName) -> bool {
+    true
+}
+
+fn nobody(_: &SessionId, _: &LoginName) -> bool {
+    false
+}
+
+#[test]
+fn a_repetition_is_known_and_another_request_conflicts() {
+    let mut registry = registry();
+    assert_eq!(registry.begin(own('a', "ada")), Begun::New);
+    assert!(matches!(registry.begin(own('a', "ada")), Begun::Known(_)));
+    assert_eq!(registry.begin(own('a', "bob")), Begun::Conflict);
+    let mut other = own('a', "ada");
+    other.request = "r2".into();
+    assert_eq!(registry.begin(other), Begun::Conflict);
+}
+
+#[test]
+fn a_report_changes_the_state_but_not_the_owner() {
+    let mut registry = registry();
+    registry.begin(own('a', "ada"));
+    let changed = registry
+        .report(UID, &link('a', "mallory", "running"), nobody, at(5))
+        .unwrap();
+    assert_eq!(changed.login.as_str(), "ada");
+    assert_eq!(
+        (changed.state, changed.changed),
+        (SessionState::Running, at(5))
+    );
+    assert_eq!(changed.version, 5000);
+    let again = registry.report(UID, &link('a', "ada", "running"), nobody, at(6));
+    assert_eq!(again, None, "the same report is no news");
+    let foreign = registry.report(UID + 1, &link('a', "ada", "ended"), anybody, at(7));
+    assert_eq!(foreign, None, "another user's link cannot end it");
+}
+
+#[test]
+fn an_unknown_session_is_adopted_only_for_logins_of_the_node() {
+    let mut registry = registry();
+    assert_eq!(
+        registry.report(UID, &link('a', "eve", "running"), nobody, at(1)),
+        None
+    );
+    let adopted = registry
+        .report(UID, &link('a', "ada", "running"), anybody, at(1))
+        .unwrap();
+    assert_eq!(adopted.server_id.as_str(), "me");
+}
+
+#[test]
+fn what_a_snapshot_lacks_is_over_except_what_is_just_starting() {
+    let mut registry = registry();
+    registry.begin(own('a', "ada"));
+    registry.begin(own('b', "ada"));
+    registry.report(UID, &link('a', "ada", "running"), nobody, at(1));
+    let changed = registry.snapshot(UID, &[], nobody, at(2));
+    assert_eq!(changed.len(), 1);
+    assert_eq!(
+        (changed[0].id.clone(), changed[0].state),
+        (id('a'), SessionState::Ended)
+    );
+    assert!(changed[0].end_reason.contains("restarted"));
+    assert_eq!(
+        registry.get(&id('b')).unwrap().record.state,
+        SessionState::Starting
+    );
+    assert!(
+        registry.snapshot(UID + 1, &[], nobody, at(3)).is_empty(),
+        "not that link's"
+    );
+}
+
+#[test]
+fn versions_grow_over_a_loss_of_memory() {
+    let mut first = registry();
+    let before = first
+        .report(UID, &link('a', "ada", "running"), anybody, at(10))
+        .unwrap();
+    let mut second = registry();
+    let after = second
+        .report(UID, &link('a', "ada", "running"), anybody, at(20))
+        .unwrap();
+    assert!(after.version > before.version);
+    let twice = second
+        .edit(&id('a'), at(5), |s| s.record.viewers = 1)
+        .unwrap();
+    assert_eq!(
+        twice.version,
+        after.version + 1,
+        "also when the clock was set back"
+    );
+}
+
+#[test]
+fn old_ended_sessions_are_forgotten_and_their_number_is_bounded() {
+    let mut registry = registry();
+    registry.report(UID, &link('a', "ada", "running"), anybody, at(0));
+    registry.report(UID, &link('a', "ada", "ended"), anybody, at(1));
+    assert!(registry.forget_old(at(3601)).is_empty());
+    assert_eq!(registry.forget_old(at(3602)), [id('a')]);
+    for n in 0..=LIMIT {
+        let mut session = link('a', "ada", "running");
+        session.start.id = SessionId::from_random((n as u64).to_be_bytes());
+        registry.report(UID, &session, anybody, at(1));
+    }
+    assert_eq!(registry.iter().count(), LIMIT);
+    assert_eq!(registry.begin(own('b', "ada")), Begun::Full);
+}

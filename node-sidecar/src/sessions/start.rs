@@ -1,0 +1,444 @@
+//! Starting a session: checked, placed, started there; a repetition under the same key gets the same answer.
+
+use std::collections::BTreeMap;
+
+use fastx_core::names::{LoginName, ServerId, SessionId};
+use fastx_core::subject::Operation;
+use fastx_core::wire::config::hash;
+use fastx_core::wire::decision::Decision;
+use fastx_core::wire::link::LinkStart;
+use fastx_core::wire::operations::{DecisionPut, Empty, SessionStart};
+use fastx_core::wire::problem::Problem;
+use fastx_core::wire::session::{SessionRecord, SessionState, StartRequest};
+use fastx_lifecycle::clock;
+use sha2::{Digest as _, Sha256};
+
+use super::choose::Question;
+use super::registry::{Begun, OwnSession};
+use super::{Sessions, geometry};
+use crate::configuration::Current;
+use crate::locks::lock;
+use crate::logins::User;
+
+/// Servers that are tried when the chosen ones turn out not to be there.
+const TRIES: usize = 3;
+/// Decisions that are remembered.
+const DECISIONS: usize = 256;
+const MAX_COMMAND: usize = 4096;
+const MAX_NAME: usize = 200;
+const MAX_PARAMS: usize = 32;
+const MAX_PARAM: usize = 1024;
+
+/// A started session and how its server was chosen.
+#[derive(Debug)]
+pub struct Started {
+    /// The session.
+    pub session: SessionRecord,
+    /// The decision.
+    pub decision: Decision,
+}
+
+impl Sessions {
+    /// Starts a session somewhere in the cluster.
+    pub async fn start(
+        &self,
+        user: &User,
+        start: StartRequest,
+        key: &str,
+        address: &str,
+    ) -> Result<Started, Problem> {
+        check(&start)?;
+        let id = session_id(&user.login, key);
+        let request = SessionStart {
+            token: user.token.clone(),
+            key: key.to_owned(),
+            id: id.clone(),
+            start,
+            address: address.to_owned(),
+        };
+        if let Some(known) = self.record(&id) {
+            // A repetition: the node that has the session compares it with the first request.
+            let session = self.start_at(user, &known.server_id, &request).await?;
+            let decision = self
+                .decision(user, &id)
+                .await
+                .unwrap_or_else(|_| forgotten(&known));
+            return Ok(Started { session, decision });
+        }
+        let mut missing: Vec<ServerId> = Vec::new();
+        loop {
+            let (decision, chosen) = self.decide(user, &request, &missing).await?;
+            let target = match chosen {
+                Ok(target) => target,
+                Err(problem) => {
+                    self.remember(None, decision);
+                    return Err(problem);
+                }
+            };
+            match self.start_at(user, &target, &request).await {
+                Ok(session) => {
+                    self.remember(Some(id), decision.clone());
+                    tracing::info!(session = %session.id, login = %user.login, server = %target, "session started");
+                    return Ok(Started { session, decision });
+                }
+                // Nobody got the request: another server may be asked without starting it twice.
+                Err(problem) if problem.kind == "node-unreachable" && missing.len() + 1 < TRIES => {
+                    tracing::warn!(server = %target, "the chosen server is not there, choosing again");
+                    missing.push(target);
+                }
+                Err(problem) => {
+                    self.remember(None, decision);
+                    return Err(problem);
+                }
+            }
+        }
+    }
+
+    async fn start_at(
+        &self,
+        user: &User,
+        target: &ServerId,
+        request: &SessionStart,
+    ) -> Result<SessionRecord, Problem> {
+        if *target == self.inner.parts.me {
+            return self.start_here(user, request).await;
+        }
+        let transport = &self.inner.parts.transport;
+        transport
+            .node(target, Operation::SessionStart, request)
+            .await
+    }
+
+    async fn decide(
+        &self,
+        user: &User,
+        request: &SessionStart,
+        missing: &[ServerId],
+    ) -> Result<(Decision, Result<ServerId, Problem>), Problem> {
+        let parts = &self.inner.parts;
+        let question = Question {
+            me: parts.me.clone(),
+            login: user.login.clone(),
+            groups: user.groups.clone(),
+            role: user.role,
+            start: request.start.clone(),
+            address: request.address.clone(),
+            current: parts.configuration.current(),
+            servers: parts.fleet.servers(),
+            sessions: self.all().into_values().collect(),
+            missing: missing.to_vec(),
+            now: clock::now(),
+        };
+        parts.chooser.choose(question).await
+    }
+
+    /// Starts a session on this node, or answers a repetition.
+    pub(super) async fn start_here(
+        &self,
+        user: &User,
+        request: &SessionStart,
+    ) -> Result<SessionRecord, Problem> {
+        check(&request.start)?;
+        let current = self.inner.parts.configuration.current();
+        let uid = self.uid_of(&user.login).ok_or_else(|| {
+            Problem::forbidden(&format!(
+                "The server {} does not belong to {}.",
+                self.inner.parts.me, user.login
+            ))
+        })?;
+        let own = self.resolve(&current, user, uid, request)?;
+        let link = link_start(&current, &own.record);
+        let id = own.record.id.clone();
+        let begun = lock(&self.inner.registry).begin(own.clone());
+        match begun {
+            Begun::New if !current.node.start_sessions => {
+                return Err(self.failed(&id, switched_off(&self.inner.parts.me)));
+            }
+            Begun::New => self.tell(own.record),
+            Begun::Known(known) => match (known.failure, known.record.state) {
+                (Some(problem), _) => return Err(problem),
+                // Caught in the middle: ask the link, which knows the id.
+                (None, SessionState::Starting) => {}
+                (None, _) => return Ok(known.record),
+            },
+            Begun::Conflict => return Err(conflict()),
+            Begun::Full => return Err(full(&self.inner.parts.me)),
+        }
+        // On disk before the link hears of it, so that a repetition is known after a crash.
+        self.keep([id.clone()].into()).await;
+        match self.hub().start(uid, link).await {
+            Ok(session) => {
+                self.link_report(uid, &session);
+                self.own(&id)
+                    .ok_or_else(|| Problem::internal("The session's record is gone."))
+            }
+            Err(problem) => Err(self.failed(&id, problem)),
+        }
+    }
+
+    /// Marks a session that did not start.
+    fn failed(&self, id: &SessionId, problem: Problem) -> Problem {
+        tracing::warn!(session = %id, %problem, "session did not start");
+        self.edit(id, |own| {
+            own.record.state = SessionState::Ended;
+            own.record.end_reason = format!("It could not be started. {}", problem.detail);
+            own.failure = Some(problem.clone());
+        });
+        problem
+    }
+
+    /// What is asked for, with everything that configuration says about it.
+    fn resolve(
+        &self,
+        current: &Current,
+        user: &User,
+        uid: u32,
+        request: &SessionStart,
+    ) -> Result<OwnSession, Problem> {
+        let start = &request.start;
+        let application = current
+            .cluster
+            .applications
+            .iter()
+            .find(|a| a.name == start.application);
+        if !start.application.is_empty() && application.is_none() {
+            return Err(unknown("application", &start.application));
+        }
+        let profile = match (&*start.profile, application) {
+            ("", Some(application)) => application.profile.as_str(),
+            (named, _) => named,
+        };
+        let limits = current
+            .profile(profile)
+            .ok_or_else(|| unknown("profile", profile))?;
+        let geometry = geometry::choose(&start.geometry, &limits.max_geometry)?;
+        let command = application.map_or(&start.command, |a| &a.command);
+        let title = application.map_or(&start.command, |a| {
+            if a.title.is_empty() {
+                &a.name
+            } else {
+                &a.title
+            }
+        });
+        let name = if start.name.is_empty() {
+            title
+        } else {
+            &start.name
+        };
+        let now = clock::now();
+        let record = SessionRecord {
+            id: request.id.clone(),
+            server_id: self.inner.parts.me.clone(),
+            login: user.login.clone(),
+            state: SessionState::Starting,
+            name: name.chars().take(MAX_NAME).collect(),
+            application: start.application.clone(),
+            command: command.clone(),
+            profile: profile.to_owned(),
+            geometry: geometry.to_string(),
+            display: String::new(),
+            params: start.params.clone(),
+            started: now,
+            changed: now,
+            last_connect: None,
+            last_disconnect: None,
+            viewers: 0,
+            end_reason: String::new(),
+            version: u64::try_from(now.as_millisecond()).unwrap_or(1),
+        };
+        Ok(OwnSession {
+            record,
+            uid,
+            request: hash(start),
+            failure: None,
+        })
+    }
+
+    /// Keeps a decision here and, when managers can be reached, with them.
+    fn remember(&self, session: Option<SessionId>, decision: Decision) {
+        if let Some(id) = &session {
+            let mut decisions = lock(&self.inner.decisions);
+            if decisions.len() >= DECISIONS {
+                decisions.pop_front();
+            }
+            decisions.push_back((id.clone(), decision.clone()));
+        }
+        let transport = self.inner.parts.transport.clone();
+        tokio::spawn(async move {
+            let body = DecisionPut { session, decision };
+            let put: Result<Empty, _> = transport.store(Operation::DecisionPut, &body).await;
+            if let Err(problem) = put {
+                tracing::warn!(%problem, "a decision was not kept by the managers");
+            }
+        });
+    }
+}
+
+fn link_start(current: &Current, record: &SessionRecord) -> LinkStart {
+    let application = current
+        .cluster
+        .applications
+        .iter()
+        .find(|a| a.name == record.application);
+    LinkStart {
+        id: record.id.clone(),
+        login: record.login.clone(),
+        name: record.name.clone(),
+        application: record.application.clone(),
+        command: record.command.clone(),
+        profile: record.profile.clone(),
+        geometry: record.geometry.clone(),
+        rootless: application.is_some_and(|a| a.window_mode == "rootless"),
+        params: record.params.clone(),
+        env: BTreeMap::new(),
+    }
+}
+
+/// The id of a session follows from whose it is and the client's key, so that every node recognises a repetition.
+fn session_id(login: &LoginName, key: &str) -> SessionId {
+    let digest = Sha256::new()
+        .chain_update(b"fastx session ")
+        .chain_update(login.as_str())
+        .chain_update([0])
+        .chain_update(key)
+        .finalize();
+    let mut bytes = [0; 8];
+    bytes.copy_from_slice(&digest[..8]);
+    SessionId::from_random(bytes)
+}
+
+fn check(start: &StartRequest) -> Result<(), Problem> {
+    match (
+        start.command.trim().is_empty(),
+        start.application.is_empty(),
+    ) {
+        (true, true) => return Err(invalid("Name an `application`, or give a `command`.")),
+        (false, false) => return Err(invalid("Give either `application` or `command`, not both.")),
+        _ => {}
+    }
+    if start.command.len() > MAX_COMMAND || start.command.contains('\0') {
+        return Err(invalid(&format!(
+            "`command` may have at most {MAX_COMMAND} bytes."
+        )));
+    }
+    check_texts(&start.name, &start.params)
+}
+
+/// Whether name and parameters are within their limits.
+pub(super) fn check_texts(name: &str, params: &BTreeMap<String, String>) -> Result<(), Problem> {
+    if name.chars().count() > MAX_NAME || name.chars().any(char::is_control) {
+        return Err(invalid(&format!(
+            "`name` may have at most {MAX_NAME} printable characters."
+        )));
+    }
+    let key_ok = |k: &String| {
+        (1..=64).contains(&k.len())
+            && k.bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+    };
+    let fits = params.len() <= MAX_PARAMS
+        && params
+            .iter()
+            .all(|(k, v)| key_ok(k) && v.len() <= MAX_PARAM && !v.contains('\0'));
+    if fits {
+        Ok(())
+    } else {
+        Err(invalid(&format!(
+            "`params` may have at most {MAX_PARAMS} entries; names of up to 64 letters, digits, `.`, `_` and `-`, values of up to {MAX_PARAM} bytes."
+        )))
+    }
+}
+
+fn invalid(detail: &str) -> Problem {
+    Problem::new(422, "bad-request", "The request is not valid").detail(detail)
+}
+
+fn unknown(what: &str, name: &str) -> Problem {
+    Problem::new(422, "bad-request", "The request is not valid")
+        .detail(format!("There is no {what} `{name}`."))
+}
+
+fn conflict() -> Problem {
+    Problem::new(409, "key-reused", "The key was used before")
+        .detail("Another request came with the same Idempotency-Key.")
+        .action("Use a new key for each new request.")
+}
+
+fn full(me: &ServerId) -> Problem {
+    Problem::unavailable(
+        "server-full",
+        format!("The server {me} has as many sessions as it can take."),
+    )
+}
+
+fn switched_off(me: &ServerId) -> Problem {
+    Problem::unavailable(
+        "start-off",
+        format!("Starting sessions is switched off on the server {me}."),
+    )
+}
+
+fn forgotten(record: &SessionRecord) -> Decision {
+    Decision {
+        action: "session/start".to_owned(),
+        login: record.login.clone(),
+        local: record.server_id.clone(),
+        at: record.started,
+        chosen: Some(record.server_id.clone()),
+        servers: Vec::new(),
+        steps: Vec::new(),
+        config_revision: String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_id_follows_from_user_and_key() {
+        let (ada, bob): (LoginName, LoginName) = ("ada".parse().unwrap(), "bob".parse().unwrap());
+        assert_eq!(session_id(&ada, "k"), session_id(&ada, "k"));
+        assert_ne!(session_id(&ada, "k"), session_id(&ada, "l"));
+        assert_ne!(session_id(&ada, "k"), session_id(&bob, "k"));
+    }
+
+    #[test]
+    fn requests_out_of_bounds_are_refused() {
+        let ok = StartRequest {
+            command: "xterm".into(),
+            ..StartRequest::default()
+        };
+        assert!(check(&ok).is_ok());
+        let bad = [
+            StartRequest::default(),
+            StartRequest {
+                application: "x".into(),
+                ..ok.clone()
+            },
+            StartRequest {
+                command: "x".repeat(4097),
+                ..ok.clone()
+            },
+            StartRequest {
+                name: "a\nb".into(),
+                ..ok.clone()
+            },
+            StartRequest {
+                name: "x".repeat(201),
+                ..ok.clone()
+            },
+            StartRequest {
+                params: [("a b".to_owned(), String::new())].into(),
+                ..ok.clone()
+            },
+            StartRequest {
+                params: [("a".to_owned(), "x".repeat(1025))].into(),
+                ..ok.clone()
+            },
+        ];
+        for request in bad {
+            assert_eq!(check(&request).unwrap_err().status, 422);
+        }
+    }
+}
