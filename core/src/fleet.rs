@@ -145,6 +145,15 @@ impl Fleet {
         }
     }
 
+    /// Takes in a stored server record, unless the server has spoken already.
+    pub fn stored_server(&mut self, record: ServerRecord) {
+        let id = record.server.server_id.clone();
+        if !self.servers.contains_key(&id) {
+            put_server(&mut self.pending, record.clone());
+            self.servers.insert(id, record);
+        }
+    }
+
     /// Forgets a server, its node having left the cluster.
     pub fn remove_server(&mut self, id: &ServerId) {
         if self.servers.remove(id).is_some() {
@@ -391,6 +400,19 @@ mod tests {
             0,
             "ended ones are forgotten after ten minutes"
         );
+    }
+
+    #[test]
+    fn a_stored_server_never_replaces_one_that_spoke() {
+        let mut fleet = Fleet::default();
+        fleet.heartbeat(beat("a", "x", 1, 3), at(0));
+        let mut stored: Vec<ServerRecord> = fleet.servers().cloned().collect();
+        stored[0].server.sessions = 0;
+        fleet.stored_server(stored[0].clone());
+        assert_eq!(fleet.servers().next().unwrap().server.sessions, 3);
+        stored[0].server.server_id = "b".parse().unwrap();
+        fleet.stored_server(stored.remove(0));
+        assert_eq!(fleet.batch(false).unwrap().servers.len(), 2);
     }
 
     #[test]

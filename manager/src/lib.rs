@@ -1,1 +1,37 @@
-//! Placeholder.
+//! The cluster manager: keeps what the cluster knows, answers the nodes, and tells the operator how things are.
+//!
+//! Any number of managers run at once and all answer. One of them holds a lease and publishes
+//! what the heartbeats say; the others know the same and take over when it goes silent.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`app`] | puts everything together and runs it |
+//! | [`store`] | the database, and the rules for using it |
+//! | [`lease`] | who publishes |
+//! | [`fleet`] | turns heartbeats and session records into numbered changes |
+//! | [`operations`] | what nodes can ask for |
+//! | [`access`] | who may ask for what |
+//! | [`api`] | configuration and status for the operator |
+//! | [`testing`] | a manager for other crates' tests |
+
+pub mod access;
+pub mod api;
+pub mod app;
+pub mod config;
+pub mod core;
+mod engine;
+pub mod fleet;
+mod holder;
+pub mod lease;
+mod link;
+mod metrics;
+pub mod operations;
+mod probe;
+mod serve;
+mod status;
+pub mod store;
+mod sweep;
+pub mod testing;
+mod tries;
+mod users;
+mod wire;

@@ -12,6 +12,7 @@ pub mod envelope;
 pub mod fleet;
 pub mod link;
 pub mod login;
+pub mod management;
 pub mod operations;
 pub mod problem;
 pub mod server;

@@ -1,0 +1,75 @@
+//! Settings of the process, read once from the environment.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use fastx_core::names::CallerId;
+use fastx_lifecycle::env::{SettingError, Source};
+
+/// What a manager runs with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Name of this process among the managers.
+    pub name: CallerId,
+    /// Folder of `broker.json`.
+    pub config_dir: PathBuf,
+    /// File that holds the store's address.
+    pub store_uri_file: PathBuf,
+    /// Authority of the store's certificate.
+    pub store_ca_file: Option<PathBuf>,
+    /// Name of the database.
+    pub store_database: String,
+    /// Folder of `tls.crt`, `tls.key` and `ca.crt` for the HTTPS address.
+    pub tls_dir: PathBuf,
+    /// Folder of the local users.
+    pub users_dir: PathBuf,
+    /// Where to serve HTTPS.
+    pub api_addr: SocketAddr,
+    /// Where to serve health and metrics.
+    pub health_addr: SocketAddr,
+}
+
+impl Config {
+    /// Reads the settings.
+    pub fn read(source: &impl Source) -> Result<Self, SettingError> {
+        let path = |name: &str, default: &str| PathBuf::from(source.or(name, default));
+        let addr = |name: &str, default: &str| {
+            source.or(name, default).parse().map_err(|_| SettingError {
+                name: name.to_owned(),
+                reason: format!("must be an address and port such as {default}"),
+            })
+        };
+        let name = source.or("FX_NAME", "manager");
+        let name = name.parse().map_err(|_| SettingError {
+            name: "FX_NAME".to_owned(),
+            reason: "must have 1 to 63 characters of A-Z, a-z, 0-9, `_` and `-`".to_owned(),
+        })?;
+        Ok(Self {
+            name,
+            config_dir: path("FX_CONFIG_DIR", "/etc/fastx"),
+            store_uri_file: path("FX_STORE_URI_FILE", "/etc/fastx/store/uri"),
+            store_ca_file: source.get("FX_STORE_CA_FILE").map(PathBuf::from),
+            store_database: source.or("FX_STORE_DATABASE", "fastx"),
+            tls_dir: path("FX_TLS_DIR", "/etc/fastx/tls"),
+            users_dir: path("FX_USERS_DIR", "/etc/fastx/users"),
+            api_addr: addr("FX_API_ADDR", "0.0.0.0:3310")?,
+            health_addr: addr("FX_HEALTH_ADDR", "0.0.0.0:9300")?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fastx_lifecycle::env::Map;
+
+    #[test]
+    fn a_wrong_setting_is_named() {
+        let source = |name: &str, value: &str| Map([(name.to_owned(), value.to_owned())].into());
+        assert!(Config::read(&Map::default()).is_ok());
+        for (name, value) in [("FX_API_ADDR", "3310"), ("FX_NAME", "a b")] {
+            let error = Config::read(&source(name, value)).unwrap_err();
+            assert_eq!(error.name, name);
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! What members can ask a manager for: one file for each kind of document.
+
+pub(crate) mod configuration;
+pub(crate) mod decisions;
+pub(crate) mod fleet;
+pub(crate) mod passwords;
+pub(crate) mod sessions;
+pub(crate) mod tokens;
+
+pub use configuration::PutError;

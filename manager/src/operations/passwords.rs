@@ -1,0 +1,105 @@
+//! Checking local passwords: slowly, alike for known and unknown logins, and not too often.
+
+use std::sync::Arc;
+
+use fastx_core::names::CallerId;
+use fastx_core::wire::operations::{PasswordAnswer, PasswordCheck};
+use fastx_core::wire::problem::Problem;
+
+use crate::core::Core;
+use crate::store::{Collection, Document, Draft};
+use crate::tries::{BY_ADDRESS, BY_LOGIN, MEMORY, Rules};
+use crate::wire::TriesBody;
+
+/// Longest password that is looked at: hashing a book would be a way to keep managers busy.
+const LONGEST: usize = 1024;
+
+/// `password.check`.
+pub(crate) async fn check(
+    core: &Arc<Core>,
+    caller: &CallerId,
+    body: PasswordCheck,
+) -> Result<PasswordAnswer, Problem> {
+    let wrong = || {
+        Problem::new(401, "wrong-credentials", "Login or password is wrong")
+            .detail("The login is not known or the password is not its own.")
+    };
+    if body.password.is_empty()
+        || body.password.expose().len() > LONGEST
+        || body.address.len() > 128
+    {
+        return Err(wrong());
+    }
+    let by_login = format!("login:{}", body.login.as_str().to_lowercase());
+    let by_address = format!("address:{}", body.address);
+    count(core, &by_address, BY_ADDRESS).await?;
+    count(core, &by_login, BY_LOGIN).await?;
+    let fits = verify(core, &body).await?;
+    let Some(groups) = fits else {
+        tracing::info!(%caller, login = %body.login, address = %body.address, "a password was wrong");
+        return Err(wrong());
+    };
+    forgive(core, &by_address, &by_login).await;
+    tracing::info!(%caller, login = %body.login, address = %body.address, "a password was right");
+    Ok(PasswordAnswer {
+        login: body.login,
+        groups,
+    })
+}
+
+async fn verify(core: &Arc<Core>, body: &PasswordCheck) -> Result<Option<Vec<String>>, Problem> {
+    let busy = || Problem::unavailable("busy", "Too many passwords are being checked.");
+    let _turn = core.hashing.acquire().await.map_err(|_| busy())?;
+    let (users, login, password) = (
+        core.users.clone(),
+        body.login.clone(),
+        body.password.clone(),
+    );
+    tokio::task::spawn_blocking(move || users.check(&login, &password))
+        .await
+        .map_err(|_| Problem::internal("A password could not be checked."))
+}
+
+/// Counts a try, or refuses it.
+async fn count(core: &Core, id: &str, rules: Rules) -> Result<(), Problem> {
+    let now = core.now();
+    let mut refused = None;
+    core.modify(Collection::Tries, id, |present| {
+        refused = None;
+        let before: Option<TriesBody> = present.map(Document::read).transpose()?;
+        match rules.count(before.as_ref(), now) {
+            Ok(tries) => Ok(Some(Draft::new(id, "", &tries)?.expires(now + MEMORY))),
+            Err(seconds) => {
+                refused = Some(seconds);
+                Ok(None)
+            }
+        }
+    })
+    .await?;
+    match refused {
+        None => Ok(()),
+        Some(seconds) => Err(Problem::new(429, "too-many-tries", "Too many tries")
+            .detail(format!("Wait {seconds} s before the next try."))
+            .action("Wait, then try again with the right password.")),
+    }
+}
+
+/// A success takes back its own try from the address, and all tries from the login.
+async fn forgive(core: &Core, by_address: &str, by_login: &str) {
+    let _ = core.store.delete(Collection::Tries, by_login).await;
+    let now = core.now();
+    let taken_back = core.modify(Collection::Tries, by_address, |present| {
+        let Some(document) = present else {
+            return Ok(None);
+        };
+        let mut tries: TriesBody = document.read()?;
+        tries.count = tries.count.saturating_sub(1);
+        tries.blocked = now;
+        Ok(Some(
+            Draft::new(by_address, "", &tries)?.expires(now + MEMORY),
+        ))
+    });
+    if let Err(problem) = taken_back.await {
+        tracing::debug!(%problem, "a try was not taken back");
+    }
+}

@@ -1,0 +1,112 @@
+//! Session records: the node that has a session says what it is; the store keeps the newest word.
+
+use fastx_core::names::CallerId;
+use fastx_core::subject::Operation;
+use fastx_core::wire::operations::{Empty, SessionPut};
+use fastx_core::wire::problem::Problem;
+use fastx_core::wire::session::{SessionRecord, SessionState};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::access::own;
+use crate::core::{Core, store_problem};
+use crate::fleet::Command;
+use crate::store::{Collection, Document, Draft, StoreError};
+use crate::wire::ManagerNews;
+
+/// How long the record of an ended session stays in the store.
+const KEEP: SignedDuration = SignedDuration::from_hours(24 * 7);
+
+/// Records of one message; a node has far fewer sessions.
+const MOST: usize = 5000;
+
+/// `session.put`.
+pub(crate) async fn put(
+    core: &Core,
+    caller: &CallerId,
+    body: SessionPut,
+) -> Result<Empty, Problem> {
+    if body.sessions.len() > MOST {
+        return Err(Problem::bad_request(format!(
+            "More than {MOST} sessions at once."
+        )));
+    }
+    for record in &body.sessions {
+        own(caller, Operation::SessionPut, &record.server_id)?;
+    }
+    let mut stored = Vec::new();
+    for record in &body.sessions {
+        if let Some(news) = keep(core, record).await? {
+            stored.push(news);
+        }
+    }
+    if body.complete {
+        stored.extend(end_unknown(core, caller, &body.sessions).await?);
+    }
+    if !stored.is_empty() {
+        // The own fleet learns of it directly: the bus may be slow, and the answer means that it is known.
+        let _ = core.fleet.send(Command::Sessions(stored.clone())).await;
+        core.tell(&ManagerNews::Sessions { sessions: stored }).await;
+    }
+    Ok(Empty {})
+}
+
+/// Stores a record unless the same or a newer one is there; gives it when it was stored.
+async fn keep(core: &Core, record: &SessionRecord) -> Result<Option<SessionRecord>, Problem> {
+    let id = record.id.as_str();
+    let written = core
+        .modify(Collection::Sessions, id, |present| newer(present, record))
+        .await?;
+    Ok(written.map(|_| record.clone()))
+}
+
+fn newer(present: Option<&Document>, record: &SessionRecord) -> Result<Option<Draft>, StoreError> {
+    if let Some(document) = present {
+        let known: SessionRecord = document.read()?;
+        // The id belongs to the server that brought it first.
+        if known.server_id != record.server_id || known.version >= record.version {
+            return Ok(None);
+        }
+    }
+    draft(record).map(Some)
+}
+
+fn draft(record: &SessionRecord) -> Result<Draft, StoreError> {
+    let draft = Draft::new(record.id.as_str(), record.server_id.as_str(), record)?;
+    Ok(match expiry(record) {
+        Some(at) => draft.expires(at),
+        None => draft,
+    })
+}
+
+fn expiry(record: &SessionRecord) -> Option<Timestamp> {
+    (record.state == SessionState::Ended).then(|| record.changed + KEEP)
+}
+
+/// Marks sessions of the caller as ended that it does not know any more.
+async fn end_unknown(
+    core: &Core,
+    caller: &CallerId,
+    known: &[SessionRecord],
+) -> Result<Vec<SessionRecord>, Problem> {
+    let documents = core
+        .store
+        .list(Collection::Sessions, Some(caller.as_str()))
+        .await
+        .map_err(|e| store_problem(&e))?;
+    let mut ended = Vec::new();
+    for document in documents {
+        let Ok(mut record) = document.read::<SessionRecord>() else {
+            tracing::error!(session = %document.id, "a stored session cannot be read");
+            continue;
+        };
+        if !record.state.is_live() || known.iter().any(|s| s.id == record.id) {
+            continue;
+        }
+        record.state = SessionState::Ended;
+        record.changed = core.now();
+        record.version += 1;
+        "Its server does not know it any more.".clone_into(&mut record.end_reason);
+        ended.extend(keep(core, &record).await?);
+    }
+    Ok(ended)
+}
