@@ -161,3 +161,13 @@ fn definitions_stay_when_their_chart_goes() {
         );
     }
 }
+
+#[test]
+fn the_values_for_local_images_fit() {
+    let values = fastx_tests::chart::root().join("manifests/values-local.yaml");
+    let values = std::fs::read_to_string(values).expect("the file is there");
+    let all = objects("fastx-operator", &values);
+    let image =
+        &of_kind(&all, "Deployment")[0]["spec"]["template"]["spec"]["containers"][0]["image"];
+    assert_eq!(image, "localhost/fastx:dev");
+}
