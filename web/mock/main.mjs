@@ -1,0 +1,6 @@
+/** The mock for work on the client: sign in as alice/alice (user) or maria/maria (manager). */
+import { createMock } from "./server.mjs";
+
+const port = Number(process.argv[2] ?? 3399);
+const mock = await createMock({ port, startDelay: 1200 });
+console.log(`${mock.url}  (alice/alice, maria/maria; POST /mock/cut, /mock/restore, /mock/faults {…}, …)`);

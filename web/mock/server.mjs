@@ -1,0 +1,558 @@
+/** The node's HTTP API over a pretended cluster, with the real page in front of it and switches for every fault. */
+import { existsSync, readFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { extname, join, normalize } from "node:path";
+import { fileURLToPath } from "node:url";
+import { serve } from "./rfb.mjs";
+import { png, scene } from "./scene.mjs";
+import {
+  applications,
+  commands,
+  createState,
+  newId,
+  session as newSession,
+  screenOf,
+  server as serverRecord,
+  users,
+} from "./state.mjs";
+import { accept } from "./ws.mjs";
+
+const DIST = fileURLToPath(new URL("../dist", import.meta.url));
+const COOKIE = "__Host-fastx";
+const KEEP_EVENTS = 1000;
+const TYPES = {
+  ".html": "text/html; charset=utf-8",
+  ".js": "text/javascript; charset=utf-8",
+  ".css": "text/css; charset=utf-8",
+  ".svg": "image/svg+xml",
+  ".txt": "text/plain; charset=utf-8",
+};
+
+class Refusal extends Error {
+  constructor(status, type, title, more = {}, headers = {}) {
+    super(title);
+    this.problem = { type, title, status, traceId: newId() + newId(), ...more };
+    this.headers = headers;
+  }
+}
+
+const notFound = () =>
+  new Refusal(404, "not-found", "Not found", { detail: "There is no such session, or it is not yours." });
+
+/** Starts a mock on `port` (0 for any); answers its address and the hands to turn it. */
+export async function createMock({ port = 0, empty = false, startDelay = 400, signedIn } = {}) {
+  const mock = {
+    state: createState({ empty }),
+    /** Faults that tests switch on. */
+    faults: { refuse: undefined, cut: false, tries: 0, direct: "open", relay: "open", api: false },
+    log: { keys: [], clipboard: [], sizes: [], opened: [], starts: [] },
+    startDelay,
+    streams: new Set(),
+    lines: new Set(),
+    events: [],
+    epoch: newId(),
+    counter: 0,
+  };
+  const timers = new Set();
+  const later = (ms, run) => {
+    const timer = setTimeout(() => {
+      timers.delete(timer);
+      run();
+    }, ms);
+    timers.add(timer);
+  };
+
+  const http = createServer((request, response) => void answer(mock, request, response, later));
+  http.on("upgrade", (request, socket) => upgrade(mock, request, socket, "relay"));
+  const direct = createServer((_request, response) => response.writeHead(404).end());
+  direct.on("upgrade", (request, socket) => upgrade(mock, request, socket, "direct"));
+  await new Promise(resolve => http.listen(port, "localhost", resolve));
+  await new Promise(resolve => direct.listen(0, "localhost", resolve));
+  mock.url = `http://localhost:${http.address().port}`;
+  mock.directUrl = `ws://localhost:${direct.address().port}`;
+  const life = setInterval(() => {
+    for (const stream of mock.streams) stream.response.write(":\n\n");
+  }, 10_000);
+
+  Object.assign(mock, hands(mock, later));
+  mock.login = signedIn ? mock.signIn(signedIn) : undefined;
+  mock.stop = async () => {
+    clearInterval(life);
+    for (const timer of timers) clearTimeout(timer);
+    for (const stream of mock.streams) stream.response.destroy();
+    for (const { line } of mock.lines) line.cut();
+    http.closeAllConnections();
+    direct.closeAllConnections();
+    await Promise.all([new Promise(done => http.close(done)), new Promise(done => direct.close(done))]);
+  };
+  return mock;
+}
+
+/** What a test or a developer can do to the cluster. */
+function hands(mock, later) {
+  const publish = (name, data, login) => {
+    mock.counter += 1;
+    const event = { id: `${mock.epoch}-${mock.counter}`, name, data, login };
+    mock.events.push(event);
+    if (mock.events.length > KEEP_EVENTS) mock.events.shift();
+    for (const stream of mock.streams) write(mock, stream, event);
+  };
+  return {
+    publish,
+    putSession(part) {
+      const known = part.id ? mock.state.sessions.get(part.id) : undefined;
+      const next = known
+        ? { ...known, ...part, version: known.version + 1, changed: new Date().toISOString() }
+        : newSession(part);
+      mock.state.sessions.set(next.id, next);
+      publish("session", { session: withName(mock, next) });
+      return next;
+    },
+    removeSession(id) {
+      mock.state.sessions.delete(id);
+      publish("sessionRemoved", { id });
+    },
+    putServer(serverId, part) {
+      const known = mock.state.servers.get(serverId);
+      const { online = true, lastSeen = new Date().toISOString(), ...object } = part;
+      const next = known
+        ? { ...known, online, lastSeen, server: { ...known.server, ...object } }
+        : serverRecord(serverId, part);
+      mock.state.servers.set(serverId, next);
+      publish("server", { server: next });
+    },
+    removeServer(serverId) {
+      mock.state.servers.delete(serverId);
+      publish("serverRemoved", { serverId });
+    },
+    endSession(id, endReason = "Ended by its owner.") {
+      mock.putSession({ id, state: "ended", viewers: 0, endReason });
+      mock.closeDisplays(4410, endReason, id);
+    },
+    /** Takes every line away and refuses new ones until `restore`. */
+    cut() {
+      mock.faults.cut = true;
+      for (const stream of [...mock.streams]) stream.response.destroy();
+      for (const { line } of [...mock.lines]) line.cut();
+    },
+    restore() {
+      mock.faults.cut = false;
+    },
+    /** As after a restart: resumption is not possible. */
+    forget() {
+      mock.epoch = newId();
+      mock.events = [];
+    },
+    closeDisplays(code, reason, id) {
+      for (const { line, session } of [...mock.lines]) if (!id || session === id) line.close(code, reason);
+    },
+    cutDisplays() {
+      for (const { line } of [...mock.lines]) line.cut();
+    },
+    /** The session's program copied a text. */
+    copyInSession(words) {
+      const head = Buffer.alloc(8);
+      head[0] = 3;
+      head.writeUInt32BE(words.length, 4);
+      for (const { line } of mock.lines) line.send(Buffer.concat([head, Buffer.from(words, "latin1")]));
+    },
+    signIn(login) {
+      const token = newId() + newId();
+      mock.state.logins.set(token, { login, csrf: newId() });
+      return token;
+    },
+    signOut(reason) {
+      publish("signedOut", { reason });
+      mock.state.logins.clear();
+      for (const stream of [...mock.streams]) later(50, () => stream.response.end());
+    },
+  };
+}
+
+function withName(mock, session) {
+  return {
+    ...session,
+    serverName: mock.state.servers.get(session.serverId)?.server.hostname ?? session.serverId,
+  };
+}
+
+function brief({ server, online }) {
+  return { serverId: server.serverId, hostname: server.hostname, online };
+}
+
+function visible(event, { login, role }) {
+  if (role !== "user") return event.data;
+  if (event.name === "session") return event.data.session.login === login ? event.data : undefined;
+  if (event.name === "server") return { server: brief(event.data.server) };
+  return event.data;
+}
+
+function write(_mock, stream, event) {
+  const data = visible(event, stream);
+  if (!data) return;
+  stream.response.write(`id: ${event.id}\nevent: ${event.name}\ndata: ${JSON.stringify(data)}\n\n`);
+}
+
+function policy(mock) {
+  return [
+    "default-src 'none'",
+    "script-src 'self'",
+    "style-src 'self'",
+    "img-src 'self' data: blob:",
+    "font-src 'self'",
+    `connect-src 'self' ${mock.directUrl}`,
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+  ].join("; ");
+}
+
+async function answer(mock, request, response, later) {
+  const url = new URL(request.url, mock.url);
+  try {
+    if (url.pathname.startsWith("/mock/")) return await control(mock, request, response, url);
+    if (mock.faults.cut && url.pathname !== "/") return request.socket.destroy();
+    if (!url.pathname.startsWith("/api/")) return page(mock, url, response);
+    await api(mock, request, response, url, later);
+  } catch (error) {
+    const refusal = error instanceof Refusal ? error : new Refusal(500, "internal", String(error));
+    response.writeHead(refusal.problem.status, {
+      "Content-Type": "application/problem+json",
+      ...refusal.headers,
+    });
+    response.end(JSON.stringify(refusal.problem));
+  }
+}
+
+async function control(mock, request, response, url) {
+  const verb = url.pathname.slice("/mock/".length);
+  const args = await body(request);
+  const result =
+    typeof mock[verb] === "function" ? mock[verb](...(Array.isArray(args) ? args : [])) : undefined;
+  if (verb === "faults") Object.assign(mock.faults, args);
+  send(response, 200, { result: result ?? null });
+}
+
+function page(mock, url, response) {
+  const path = normalize(url.pathname).replace(/^(\.\.[/\\])+/, "");
+  const wanted = join(DIST, path);
+  const file = extname(path) && existsSync(wanted) ? wanted : join(DIST, "index.html");
+  const hashed = path.startsWith("/assets/");
+  response.writeHead(200, {
+    "Content-Type": TYPES[extname(file)] ?? "application/octet-stream",
+    "Content-Security-Policy": policy(mock),
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": hashed ? "public, max-age=31536000, immutable" : "no-cache",
+  });
+  response.end(readFileSync(file));
+}
+
+async function body(request) {
+  const parts = [];
+  for await (const part of request) parts.push(part);
+  const text = Buffer.concat(parts).toString();
+  return text ? JSON.parse(text) : {};
+}
+
+function send(response, status, value, headers = {}) {
+  response.writeHead(status, { "Content-Type": "application/json", ...headers });
+  response.end(value === undefined ? undefined : JSON.stringify(value));
+}
+
+function caller(mock, request) {
+  const token = new RegExp(`${COOKIE}=([^;]+)`).exec(request.headers.cookie ?? "")?.[1];
+  const login = mock.state.logins.get(token);
+  if (!login) {
+    throw new Refusal(401, "not-signed-in", "You are not signed in", { action: "Sign in again." });
+  }
+  if (request.method !== "GET" && request.headers["x-fastx-csrf"] !== login.csrf) {
+    throw new Refusal(403, "not-allowed", "Not allowed", {
+      detail: "The request does not come from the page.",
+    });
+  }
+  const { role, groups } = users[login.login];
+  return { token, login: login.login, csrf: login.csrf, role, groups };
+}
+
+function meOf({ login, role, groups, csrf }) {
+  const expires = new Date(Date.now() + 8 * 3600_000).toISOString();
+  return { login, role, groups, serverId: "node-1", expires, csrf, cluster: "Physics lab" };
+}
+
+async function api(mock, request, response, url, later) {
+  const path = url.pathname.slice("/api/v1".length);
+  const verb = `${request.method} ${path}`;
+  if (verb === "GET /info") {
+    return send(response, 200, {
+      cluster: "Physics lab",
+      message: "Maintenance on Friday at 18:00. Sessions keep running.",
+      methods: ["local"],
+      serverId: "node-1",
+      version: "0.1.0",
+      apiVersion: 1,
+    });
+  }
+  if (verb === "POST /login") return logIn(mock, await body(request), response);
+  const me = caller(mock, request);
+  if (verb === "POST /logout") {
+    mock.state.logins.delete(me.token);
+    return send(response, 204);
+  }
+  if (verb === "GET /me") return send(response, 200, meOf(me));
+  if (verb === "GET /applications") {
+    return send(response, 200, {
+      applications,
+      commandAllowed: true,
+      serverChoiceAllowed: me.role !== "user",
+    });
+  }
+  if (verb === "GET /events") return events(mock, me, request, response);
+  if (verb === "GET /servers") {
+    const servers = [...mock.state.servers.values()];
+    return send(response, 200, { servers: me.role === "user" ? servers.map(brief) : servers });
+  }
+  if (verb === "POST /sessions") return startSession(mock, me, request, response, later);
+  const found = /^\/sessions\/([^/]+)(?:\/(\w+))?$/.exec(path);
+  if (found) return oneSession(mock, me, { request, response, url, id: found[1], part: found[2], later });
+  throw notFound();
+}
+
+function logIn(mock, { login, password }, response) {
+  if (mock.faults.tries > 0) {
+    throw new Refusal(
+      429,
+      "too-many-tries",
+      "Too many tries",
+      {},
+      { "Retry-After": String(mock.faults.tries) },
+    );
+  }
+  if (mock.faults.refuse === "no-manager") {
+    throw new Refusal(503, "no-manager", "Not available right now", {
+      detail: "No cluster manager answers, so passwords cannot be checked.",
+      action: "Try again in a moment; if it stays so, tell your administrator.",
+    });
+  }
+  if (users[login]?.password !== password) {
+    throw new Refusal(401, "wrong-credentials", "User name or password is wrong");
+  }
+  const token = mock.signIn(login);
+  const { csrf } = mock.state.logins.get(token);
+  const cookie = `${COOKIE}=${token}; Path=/; HttpOnly; Secure; SameSite=Strict`;
+  send(response, 200, { user: meOf({ login, csrf, ...users[login] }), csrf }, { "Set-Cookie": cookie });
+}
+
+function events(mock, me, request, response) {
+  response.writeHead(200, { "Content-Type": "text/event-stream", "Cache-Control": "no-store" });
+  const stream = { response, login: me.login, role: me.role };
+  mock.streams.add(stream);
+  response.on("close", () => mock.streams.delete(stream));
+  const last = request.headers["last-event-id"] ?? "";
+  const at = mock.events.findIndex(({ id }) => id === last);
+  if (at >= 0) {
+    response.write(":\n\n");
+    for (const event of mock.events.slice(at + 1)) write(mock, stream, event);
+    return;
+  }
+  if (last === `${mock.epoch}-0`) {
+    response.write(":\n\n");
+    for (const event of mock.events) write(mock, stream, event);
+    return;
+  }
+  const sessions = [...mock.state.sessions.values()]
+    .filter(session => me.role !== "user" || session.login === me.login)
+    .map(session => withName(mock, session));
+  const servers = [...mock.state.servers.values()].map(entry => (me.role === "user" ? brief(entry) : entry));
+  const id = `${mock.epoch}-${mock.counter}`;
+  response.write(`id: ${id}\nevent: reset\ndata: ${JSON.stringify({ sessions, servers })}\n\n`);
+}
+
+function verdicts(mock, chosen) {
+  return [...mock.state.servers.values()].map(({ server, online }) => {
+    const reason = !online
+      ? "It has been silent for more than 90 seconds."
+      : !server.startSessions
+        ? "It takes no new sessions."
+        : "It has less free memory than the chosen one.";
+    const is = server.serverId === chosen;
+    const by = is ? "" : online && server.startSessions ? "most-free-memory" : "cluster";
+    return { serverId: server.serverId, chosen: is, by, reason: is ? "" : reason };
+  });
+}
+
+async function startSession(mock, me, request, response, later) {
+  const wanted = await body(request);
+  const key = request.headers["idempotency-key"];
+  mock.log.starts.push({ key, ...wanted });
+  const known = mock.state.starts.get(key);
+  if (known) return send(response, 201, known);
+  await new Promise(resolve => later(mock.startDelay, resolve));
+  if (mock.faults.refuse === "no-server-fits") {
+    throw new Refusal(503, "no-server-fits", "No server fits", {
+      detail: "None of the servers can take this session right now.",
+      action: "Try again later, or ask your administrator for room.",
+      servers: verdicts(mock, "").map(verdict =>
+        verdict.by === "cluster" ? verdict : { ...verdict, by: "gpu-only", reason: "It has no free GPU." },
+      ),
+    });
+  }
+  const serverId = wanted.serverId || "node-3";
+  const session = newSession({
+    login: me.login,
+    serverId,
+    state: "starting",
+    name:
+      wanted.name || applications.find(({ name }) => name === wanted.application)?.title || wanted.command,
+    application: wanted.application ?? "",
+    command: wanted.command || commands[wanted.application] || "",
+    geometry: wanted.geometry ?? "",
+    params: wanted.params ?? {},
+  });
+  const decision = {
+    action: "session/start",
+    login: me.login,
+    local: "node-1",
+    at: session.started,
+    chosen: serverId,
+    servers: verdicts(mock, serverId),
+    steps: [{ script: "most-free-memory", outcome: "chose", detail: serverId, micros: 412 }],
+    configRevision: "4f1c2a9",
+  };
+  const result = { session: withName(mock, session), decision };
+  mock.state.starts.set(key, result);
+  mock.putSession(session);
+  if (mock.faults.refuse !== "never-runs") {
+    later(mock.startDelay, () => {
+      if (mock.state.sessions.get(session.id)?.state === "starting")
+        mock.putSession({ id: session.id, state: "running" });
+    });
+  }
+  send(response, 201, result);
+}
+
+async function oneSession(mock, me, { request, response, url, id, part, later }) {
+  const session = mock.state.sessions.get(id);
+  if (!session || (me.role === "user" && session.login !== me.login)) throw notFound();
+  switch (`${request.method} ${part ?? ""}`) {
+    case "GET ":
+      return send(response, 200, withName(mock, session));
+    case "DELETE ":
+      mock.putSession({ id, state: "ending" });
+      later(mock.startDelay, () => {
+        mock.endSession(id);
+        later(mock.startDelay, () => mock.removeSession(id));
+      });
+      return send(response, 202, {});
+    case "PATCH ":
+      mock.putSession({ id, ...(await body(request)) });
+      return send(response, 200, withName(mock, mock.state.sessions.get(id)));
+    case "POST disconnect":
+      mock.closeDisplays(4408, `Disconnected by ${me.login}.`, id);
+      mock.putSession({ id, viewers: 0, lastDisconnect: new Date().toISOString() });
+      return send(response, 204);
+    case "POST connect":
+      return connect(mock, me, session, (await body(request)).mode, response);
+    case "GET decision":
+      return send(response, 200, {
+        action: "session/start",
+        login: session.login,
+        local: "node-1",
+        at: session.started,
+        chosen: session.serverId,
+        servers: verdicts(mock, session.serverId),
+        steps: [],
+      });
+    case "GET log":
+      return send(response, 200, {
+        text: "Xvnc TigerVNC 1.12.0 - built for tests\nvncext: listening on a local socket\n",
+      });
+    case "GET screenshot":
+      return screenshot(mock, session, url, request, response);
+    default:
+      throw notFound();
+  }
+}
+
+function connect(mock, me, session, mode, response) {
+  if (session.state === "ended")
+    throw new Refusal(410, "session-ended", "The session has ended", { detail: session.endReason });
+  const attempt = newId();
+  const expires = new Date(Date.now() + 30_000).toISOString();
+  const ticket = () => {
+    const value = newId() + newId();
+    mock.state.tickets.set(value, { session: session.id, attempt, mode, login: me.login });
+    return value;
+  };
+  const path = `/api/v1/sessions/${session.id}/display`;
+  const candidates = [
+    { kind: "direct", url: mock.directUrl + path, ticket: ticket(), expires },
+    { kind: "relay", url: mock.url.replace("http", "ws") + path, ticket: ticket(), expires },
+  ];
+  send(response, 200, { attempt, candidates });
+}
+
+function screenshot(mock, session, url, request, response) {
+  if (session.state !== "running") throw notFound();
+  const etag = `"${session.id}-${session.version}"`;
+  if (request.headers["if-none-match"] === etag) return response.writeHead(304, { ETag: etag }).end();
+  const width = Number(url.searchParams.get("width") ?? 320);
+  const { seed, typed } = screenOf(mock.state, session.id);
+  const full = scene(1280, 800, { seed, typed });
+  const scale = width / 1280;
+  const rects = full.map(({ x, y, w, h, c }) => ({
+    x: Math.floor(x * scale),
+    y: Math.floor(y * scale),
+    w: Math.max(1, Math.round(w * scale)),
+    h: Math.max(1, Math.round(h * scale)),
+    c,
+  }));
+  const height = Math.round(width / 1.6);
+  const inside = rects.map(rect => ({
+    ...rect,
+    w: Math.min(rect.w + 1, width - rect.x),
+    h: Math.min(rect.h + 1, height - rect.y),
+  }));
+  response.writeHead(200, { "Content-Type": "image/png", ETag: etag, "Cache-Control": "private, no-cache" });
+  response.end(png(width, height, inside));
+}
+
+function upgrade(mock, request, socket, way) {
+  socket.on("error", () => undefined);
+  if (mock.faults.cut || mock.faults[way] === "refused") return socket.destroy();
+  if (mock.faults[way] === "silent") return;
+  const offered = (request.headers["sec-websocket-protocol"] ?? "").split(/,\s*/);
+  const ticketText = offered
+    .find(protocol => protocol.startsWith("fastx.ticket."))
+    ?.slice("fastx.ticket.".length);
+  const ticket = mock.state.tickets.get(ticketText);
+  const line = accept(request, socket, "binary");
+  if (!ticket || !offered.includes("binary")) return line.close(4401, "the ticket is not known or was used");
+  for (const [value, { attempt }] of mock.state.tickets)
+    if (attempt === ticket.attempt) mock.state.tickets.delete(value);
+  const session = mock.state.sessions.get(ticket.session);
+  if (!session) return line.close(4404, "there is no such session");
+  if (session.state === "ended") return line.close(4410, session.endReason);
+  if (mock.faults[way] === "unreachable") return line.close(4503, "");
+  const entry = { line, session: session.id };
+  mock.lines.add(entry);
+  mock.log.opened.push({ way, session: session.id, mode: ticket.mode });
+  mock.putSession({
+    id: session.id,
+    viewers: viewersOf(mock, session.id),
+    lastConnect: new Date().toISOString(),
+  });
+  line.on("close", () => {
+    mock.lines.delete(entry);
+    if (!mock.state.sessions.has(session.id)) return;
+    mock.putSession({
+      id: session.id,
+      viewers: viewersOf(mock, session.id),
+      lastDisconnect: new Date().toISOString(),
+    });
+  });
+  serve(line, { name: session.name, screen: screenOf(mock.state, session.id) }, mock.log);
+}
+
+function viewersOf(mock, id) {
+  return [...mock.lines].filter(({ session }) => session === id).length;
+}

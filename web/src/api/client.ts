@@ -1,0 +1,163 @@
+/** The one place that talks HTTP to the node. */
+import { ProblemError, problemFrom, unreachable } from "./problem.ts";
+import type {
+  Applications,
+  ConnectAnswer,
+  Decision,
+  Info,
+  Me,
+  Session,
+  SignInAnswer,
+  SignInRequest,
+  StartAnswer,
+  StartRequest,
+  ViewMode,
+} from "./types.ts";
+
+const BASE = "/api/v1";
+/** Longest wait for an answer; a start may wait for a display, hence more. */
+const ANSWER_LIMIT_MS = 15_000;
+const START_LIMIT_MS = 60_000;
+
+/** Here "not signed in" is an answer like another, and the caller deals with it. */
+const ASKS_WHO: ReadonlySet<string> = new Set(["/login", "/me"]);
+
+interface Options {
+  method?: "GET" | "POST" | "PATCH" | "DELETE";
+  body?: unknown;
+  headers?: Record<string, string>;
+  limit?: number;
+  signal?: AbortSignal | undefined;
+  cache?: RequestCache;
+}
+
+let csrf = "";
+let onSignedOut: (() => void) | undefined;
+
+/** Told whenever the node says that this browser is not signed in. */
+export function whenSignedOut(listener: () => void): void {
+  onSignedOut = listener;
+}
+
+async function send(path: string, options: Options = {}): Promise<Response> {
+  const { method = "GET", body, headers = {}, limit = ANSWER_LIMIT_MS, signal, cache } = options;
+  const limits = [AbortSignal.timeout(limit), ...(signal ? [signal] : [])];
+  const request: RequestInit = {
+    method,
+    credentials: "same-origin",
+    signal: AbortSignal.any(limits),
+    headers: {
+      ...(body === undefined ? {} : { "Content-Type": "application/json" }),
+      ...(method === "GET" ? {} : { "X-Fastx-Csrf": csrf }),
+      ...headers,
+    },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    ...(cache ? { cache } : {}),
+  };
+  let response: Response;
+  try {
+    response = await fetch(BASE + path, request);
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new ProblemError(unreachable());
+  }
+  if (response.ok) return response;
+  throw await refusal(response, path);
+}
+
+async function refusal(response: Response, path: string): Promise<ProblemError> {
+  const body: unknown = await response.json().catch(() => undefined);
+  const problem = problemFrom(body, response.status);
+  if (response.status === 401 && !ASKS_WHO.has(path)) onSignedOut?.();
+  const wait = Number.parseInt(response.headers.get("Retry-After") ?? "", 10);
+  return new ProblemError(problem, Number.isFinite(wait) ? wait : undefined);
+}
+
+async function json<T>(path: string, options?: Options): Promise<T> {
+  const response = await send(path, options);
+  return (await response.json()) as T;
+}
+
+const session = (id: string) => `/sessions/${encodeURIComponent(id)}`;
+
+export const api = {
+  info: (signal?: AbortSignal) => json<Info>("/info", { signal }),
+
+  async me(signal?: AbortSignal): Promise<Me> {
+    const me = await json<Me>("/me", { signal });
+    csrf = me.csrf;
+    return me;
+  },
+
+  async signIn(request: SignInRequest): Promise<Me> {
+    const answer = await json<SignInAnswer>("/login", { method: "POST", body: request });
+    csrf = answer.csrf;
+    return { ...answer.user, csrf: answer.csrf };
+  },
+
+  async signOut(): Promise<void> {
+    await send("/logout", { method: "POST" });
+    csrf = "";
+  },
+
+  applications: (signal?: AbortSignal) => json<Applications>("/applications", { signal }),
+
+  /** The same key asks for the same start again, however often the answer got lost. */
+  start: (request: StartRequest, key: string) =>
+    json<StartAnswer>("/sessions", {
+      method: "POST",
+      body: request,
+      headers: { "Idempotency-Key": key },
+      limit: START_LIMIT_MS,
+    }),
+
+  connect: (id: string, mode: ViewMode, signal?: AbortSignal) =>
+    json<ConnectAnswer>(`${session(id)}/connect`, { method: "POST", body: { mode }, signal }),
+
+  async disconnect(id: string): Promise<void> {
+    await send(`${session(id)}/disconnect`, { method: "POST" });
+  },
+
+  async end(id: string): Promise<void> {
+    await send(session(id), { method: "DELETE" });
+  },
+
+  async rename(id: string, name: string): Promise<void> {
+    await send(session(id), { method: "PATCH", body: { name } });
+  },
+
+  session: (id: string, signal?: AbortSignal) =>
+    json<Session | { session: Session }>(session(id), { signal }).then(answer =>
+      "session" in answer ? answer.session : answer,
+    ),
+
+  decision: (id: string, signal?: AbortSignal) => json<Decision>(`${session(id)}/decision`, { signal }),
+
+  log: (id: string, signal?: AbortSignal) =>
+    json<{ text: string }>(`${session(id)}/log`, { signal }).then(answer => answer.text),
+
+  /** Asks the cache to check with the node, so that an unchanged picture costs a few bytes. */
+  async screenshot(id: string, width: number, signal?: AbortSignal): Promise<Blob> {
+    const response = await send(`${session(id)}/screenshot?width=${width}`, { signal, cache: "no-cache" });
+    return response.blob();
+  },
+
+  /** The open event stream; the caller reads its body. */
+  async events(lastEventId: string, signal: AbortSignal): Promise<ReadableStream<Uint8Array>> {
+    const headers: Record<string, string> = { Accept: "text/event-stream" };
+    if (lastEventId) headers["Last-Event-ID"] = lastEventId;
+    let response: Response;
+    try {
+      response = await fetch(`${BASE}/events`, {
+        headers,
+        signal,
+        credentials: "same-origin",
+        cache: "no-store",
+      });
+    } catch {
+      throw new ProblemError(unreachable());
+    }
+    if (!response.ok || !response.body) throw await refusal(response, "/events");
+    return response.body;
+  },
+};

@@ -1,0 +1,111 @@
+/** The addresses of the client and who may see them. */
+import type { QueryClient } from "@tanstack/react-query";
+import {
+  createRootRouteWithContext,
+  createRoute,
+  createRouter,
+  lazyRouteComponent,
+  Outlet,
+  redirect,
+} from "@tanstack/react-router";
+import { toProblem } from "./api/problem.ts";
+import { meQuery } from "./me.ts";
+import { Home } from "./screens/home/home.tsx";
+import { SignedIn } from "./screens/signed-in.tsx";
+import { SignIn } from "./screens/signin/signin.tsx";
+import { Failed, Missing } from "./screens/stops.tsx";
+import { Shell } from "./ui/shell.tsx";
+
+interface Context {
+  queries: QueryClient;
+}
+
+/** Only a path of this page may be gone to after sign-in. */
+function ownPath(value: unknown): string | undefined {
+  return typeof value === "string" && /^\/(?![/\\])/.test(value) ? value : undefined;
+}
+
+const words = (value: unknown): string | undefined =>
+  typeof value === "string" && value ? value : undefined;
+
+const root = createRootRouteWithContext<Context>()({
+  component: Outlet,
+  notFoundComponent: Missing,
+  errorComponent: Failed,
+});
+
+const signIn = createRoute({
+  getParentRoute: () => root,
+  path: "/signin",
+  validateSearch: (search): { to?: string; reason?: string } => {
+    const to = ownPath(search.to);
+    const reason = words(search.reason);
+    return { ...(to ? { to } : {}), ...(reason ? { reason } : {}) };
+  },
+  component: SignIn,
+});
+
+const signedIn = createRoute({
+  getParentRoute: () => root,
+  id: "signed-in",
+  beforeLoad: async ({ context, location }) => {
+    try {
+      await context.queries.ensureQueryData(meQuery);
+    } catch (error) {
+      if (toProblem(error).status !== 401) throw error;
+      const to = location.href === "/" ? undefined : location.href;
+      throw redirect({ to: "/signin", search: to ? { to } : {} });
+    }
+  },
+  component: SignedIn,
+  errorComponent: Failed,
+});
+
+const shell = createRoute({ getParentRoute: () => signedIn, id: "shell", component: Shell });
+
+const home = createRoute({ getParentRoute: () => shell, path: "/", component: Home });
+
+const start = createRoute({
+  getParentRoute: () => shell,
+  path: "/start",
+  validateSearch: (search): { application?: string } => {
+    const application = words(search.application);
+    return application ? { application } : {};
+  },
+  component: lazyRouteComponent(() => import("./screens/start/start.tsx"), "Start"),
+});
+
+const servers = createRoute({
+  getParentRoute: () => shell,
+  path: "/manage/servers",
+  component: lazyRouteComponent(() => import("./screens/manage/servers.tsx"), "Servers"),
+});
+
+const desktop = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/desktop/$sessionId",
+  component: lazyRouteComponent(() => import("./screens/desktop/desktop.tsx"), "Desktop"),
+});
+
+const tree = root.addChildren([
+  signIn,
+  signedIn.addChildren([shell.addChildren([home, start, servers]), desktop]),
+]);
+
+export function buildRouter(queries: QueryClient) {
+  return createRouter({
+    routeTree: tree,
+    context: { queries },
+    defaultNotFoundComponent: Missing,
+    defaultErrorComponent: Failed,
+    defaultPendingMs: 400,
+    defaultPreload: "intent",
+    scrollRestoration: false,
+  });
+}
+
+declare module "@tanstack/react-router" {
+  interface Register {
+    router: ReturnType<typeof buildRouter>;
+  }
+}

@@ -1,0 +1,326 @@
+/** The slim bar over the desktop: hides by itself, at the edge that the reader chose. */
+import "../../styles/controls.css";
+import { ActionIcon, Button, Popover, SegmentedControl, Switch, Tooltip } from "@mantine/core";
+import {
+  IconActivity,
+  IconArrowsMaximize,
+  IconArrowsMinimize,
+  IconChevronDown,
+  IconChevronUp,
+  IconClipboard,
+  IconKeyboard,
+  IconPlugX,
+  IconPower,
+  IconScreenShare,
+  type TablerIcon,
+} from "@tabler/icons-react";
+import {
+  type KeyboardEvent,
+  type ReactNode,
+  type RefObject,
+  useEffect,
+  useId,
+  useRef,
+  useState,
+} from "react";
+import type { Candidate } from "../../api/types.ts";
+import { COMBINATIONS } from "../../display/keys.ts";
+import type { Fit, Look, Quality, Viewer } from "../../display/viewer.ts";
+import { text } from "../../text.ts";
+import classes from "./bar.module.css";
+import { ClipboardPanel } from "./clipboard-panel.tsx";
+import panels from "./panels.module.css";
+import { Statistics } from "./statistics.tsx";
+import type { SharedClipboard } from "./use-clipboard.ts";
+import { canCapture, useFullScreen } from "./use-full-screen.ts";
+
+export const EDGES = ["top", "bottom", "left", "right"] as const;
+export type Edge = (typeof EDGES)[number];
+
+interface Props {
+  title: string;
+  viewer: RefObject<Viewer | undefined>;
+  live: boolean;
+  candidate: Candidate | undefined;
+  look: Look;
+  edge: Edge;
+  capture: boolean;
+  clipboard: SharedClipboard;
+  shown: boolean;
+  onShown: (shown: boolean) => void;
+  onLook: (look: Partial<Look>) => void;
+  onEdge: (edge: Edge) => void;
+  onCapture: (on: boolean) => void;
+  onTouchKeyboard: () => void;
+  onDisconnect: () => void;
+  onEnd: () => void;
+}
+
+/** How long the bar stays after the pointer has left it. */
+const LINGER_MS = 2_500;
+const coarse = window.matchMedia("(pointer: coarse)").matches;
+
+export function Bar(props: Props) {
+  const { title, live, edge, shown, onShown, viewer } = props;
+  const place = useRef<HTMLDivElement>(null);
+  const [open, setOpen] = useState<string>();
+  const [held, setHeld] = useState(false);
+  const stays = !live || held || open !== undefined;
+
+  useEffect(() => {
+    if (!shown || stays) return;
+    const timer = setTimeout(() => onShown(false), LINGER_MS);
+    return () => clearTimeout(timer);
+  }, [shown, stays, onShown]);
+
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (event.key !== "Escape" || open !== undefined) return;
+    event.stopPropagation();
+    onShown(false);
+    viewer.current?.focus();
+  };
+  const hold = () => setHeld(true);
+  const release = () => setHeld(place.current?.contains(document.activeElement) ?? false);
+
+  if (!shown && live) {
+    return (
+      <button
+        type="button"
+        className={classes.handle}
+        data-edge={edge}
+        aria-label={text.desktop.showBar}
+        onPointerEnter={event => event.pointerType === "mouse" && onShown(true)}
+        onClick={() => onShown(true)}
+      >
+        <span aria-hidden />
+      </button>
+    );
+  }
+  return (
+    <div
+      ref={place}
+      className={classes.bar}
+      data-edge={edge}
+      role="toolbar"
+      aria-label={text.desktop.bar}
+      aria-orientation={edge === "left" || edge === "right" ? "vertical" : "horizontal"}
+      onPointerEnter={hold}
+      onPointerLeave={release}
+      onFocus={hold}
+      onBlur={event => setHeld(event.currentTarget.contains(event.relatedTarget))}
+      onKeyDown={onKeyDown}
+    >
+      <p className={classes.title}>{title}</p>
+      <Items {...props} open={open} setOpen={setOpen} />
+    </div>
+  );
+}
+
+interface ItemsProps extends Props {
+  open: string | undefined;
+  setOpen: (name: string | undefined) => void;
+}
+
+function Items(props: ItemsProps) {
+  const { viewer, live, candidate, look, capture, clipboard, onShown, onDisconnect, onEnd } = props;
+  const words = text.desktop;
+  const full = useFullScreen(capture);
+  const panel = { edge: props.edge, open: props.open, setOpen: props.setOpen };
+  return (
+    <>
+      <Panel {...panel} name={words.view} icon={IconScreenShare}>
+        <ViewPanel {...props} />
+      </Panel>
+      <Panel {...panel} name={words.clipboard} icon={IconClipboard} disabled={!live}>
+        <ClipboardPanel clipboard={clipboard} canSend={live && !look.viewOnly} />
+      </Panel>
+      <Panel {...panel} name={words.keys} icon={IconKeyboard} disabled={!live || look.viewOnly}>
+        <KeysPanel {...props} />
+      </Panel>
+      <Panel {...panel} name={words.statistics} icon={IconActivity} disabled={!live}>
+        <div className={panels.panel}>
+          <Statistics viewer={viewer} candidate={candidate} />
+        </div>
+      </Panel>
+      {full.possible ? (
+        <Item
+          edge={props.edge}
+          label={full.on ? words.leaveFullScreen : words.fullScreen}
+          icon={full.on ? IconArrowsMinimize : IconArrowsMaximize}
+          onClick={full.toggle}
+        />
+      ) : null}
+      <span className={classes.gap} aria-hidden />
+      <Item edge={props.edge} label={words.disconnect} icon={IconPlugX} onClick={onDisconnect} />
+      <Item edge={props.edge} label={words.end} icon={IconPower} danger onClick={onEnd} />
+      {live ? (
+        <Item
+          edge={props.edge}
+          label={words.hideBar}
+          icon={props.edge === "bottom" ? IconChevronDown : IconChevronUp}
+          onClick={() => {
+            onShown(false);
+            viewer.current?.focus();
+          }}
+        />
+      ) : null}
+    </>
+  );
+}
+
+const AWAY: Record<Edge, "bottom" | "top" | "right" | "left"> = {
+  top: "bottom",
+  bottom: "top",
+  left: "right",
+  right: "left",
+};
+
+interface ItemProps {
+  edge: Edge;
+  label: string;
+  icon: TablerIcon;
+  danger?: boolean;
+  onClick: () => void;
+}
+
+function Item({ edge, label, icon: Icon, danger = false, onClick }: ItemProps) {
+  return (
+    <Tooltip label={label} position={AWAY[edge]}>
+      <ActionIcon aria-label={label} size={36} {...(danger ? { color: "red" } : {})} onClick={onClick}>
+        <Icon size={19} stroke={1.7} aria-hidden />
+      </ActionIcon>
+    </Tooltip>
+  );
+}
+
+interface PanelProps {
+  edge: Edge;
+  name: string;
+  icon: TablerIcon;
+  disabled?: boolean;
+  open: string | undefined;
+  setOpen: (name: string | undefined) => void;
+  children: ReactNode;
+}
+
+function Panel({ edge, name, icon: Icon, disabled = false, open, setOpen, children }: PanelProps) {
+  const opened = open === name && !disabled;
+  return (
+    <Popover
+      opened={opened}
+      onChange={next => setOpen(next ? name : undefined)}
+      position={AWAY[edge]}
+      trapFocus
+      returnFocus
+      withinPortal={false}
+    >
+      <Popover.Target>
+        <Tooltip label={name} position={AWAY[edge]} disabled={opened}>
+          <ActionIcon
+            aria-label={name}
+            size={36}
+            disabled={disabled}
+            data-open={opened || undefined}
+            className={classes.item}
+            onClick={() => setOpen(opened ? undefined : name)}
+          >
+            <Icon size={19} stroke={1.7} aria-hidden />
+          </ActionIcon>
+        </Tooltip>
+      </Popover.Target>
+      <Popover.Dropdown aria-label={name}>{children}</Popover.Dropdown>
+    </Popover>
+  );
+}
+
+interface ChoiceProps<T extends string> {
+  label: string;
+  value: T;
+  options: Record<T, string>;
+  onChange: (value: T) => void;
+}
+
+function Choice<T extends string>({ label, value, options, onChange }: ChoiceProps<T>) {
+  const id = useId();
+  return (
+    <div className={panels.field}>
+      <span id={id} className={panels.label}>
+        {label}
+      </span>
+      <SegmentedControl
+        aria-labelledby={id}
+        fullWidth
+        size="xs"
+        data={(Object.keys(options) as T[]).map(each => ({ value: each, label: options[each] }))}
+        value={value}
+        onChange={next => onChange(next as T)}
+      />
+    </div>
+  );
+}
+
+function ViewPanel({ look, edge, onLook, onEdge }: Props) {
+  const words = text.desktop;
+  return (
+    <div className={panels.panel}>
+      <Choice<Fit>
+        label={words.fit}
+        value={look.fit}
+        options={words.fits}
+        onChange={fit => onLook({ fit })}
+      />
+      <Choice<Quality>
+        label={words.quality}
+        value={look.quality}
+        options={words.qualities}
+        onChange={quality => onLook({ quality })}
+      />
+      <Choice<Edge> label={words.barPosition} value={edge} options={words.edges} onChange={onEdge} />
+      <Switch
+        label={words.viewOnly}
+        checked={look.viewOnly}
+        onChange={event => onLook({ viewOnly: event.currentTarget.checked })}
+      />
+    </div>
+  );
+}
+
+function KeysPanel({ viewer, capture, onCapture, onTouchKeyboard, setOpen }: ItemsProps) {
+  const words = text.desktop;
+  return (
+    <div className={panels.panel}>
+      <div className={panels.keys}>
+        {COMBINATIONS.map(combination => (
+          <Button
+            key={combination.label}
+            variant="default"
+            size="compact-sm"
+            onClick={() => viewer.current?.press(combination)}
+          >
+            {combination.label}
+          </Button>
+        ))}
+      </div>
+      {coarse ? (
+        <Button
+          variant="light"
+          size="compact-sm"
+          onClick={() => {
+            setOpen(undefined);
+            onTouchKeyboard();
+          }}
+        >
+          {words.keyboard}
+        </Button>
+      ) : null}
+      {canCapture ? (
+        <Switch
+          label={words.capture}
+          description={words.captureHint}
+          checked={capture}
+          onChange={event => onCapture(event.currentTarget.checked)}
+        />
+      ) : null}
+    </div>
+  );
+}

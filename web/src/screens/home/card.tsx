@@ -1,0 +1,145 @@
+/** One session: its picture, how it stands, and what can be done with it. */
+import { ActionIcon, Button, Menu } from "@mantine/core";
+import { IconDots, IconInfoCircle, IconPencil, IconPlugX, IconPower } from "@tabler/icons-react";
+import { useMutation } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { useState } from "react";
+import { api } from "../../api/client.ts";
+import { toProblem } from "../../api/problem.ts";
+import type { Session } from "../../api/types.ts";
+import { useServer } from "../../live/live.ts";
+import { text } from "../../text.ts";
+import { AppIcon } from "../../ui/app-icon.tsx";
+import { Lazily } from "../../ui/lazily.tsx";
+import { say } from "../../ui/toasts.tsx";
+import { DetailsDialog, EndDialog, RenameDialog } from "../session/dialogs.ts";
+import classes from "./card.module.css";
+import { Picture } from "./picture.tsx";
+import { standingOf, titleOf } from "./standing.ts";
+import { StateLine } from "./state-line.tsx";
+
+interface Props {
+  session: Session;
+  icon: string | undefined;
+  pictures: boolean;
+  renaming: boolean;
+  onRename: (on: boolean) => void;
+}
+
+export function SessionCard({ session, icon, pictures, renaming, onRename }: Props) {
+  const title = titleOf(session, text.session.unnamed);
+  const server = useServer(session.serverId);
+  const standing = standingOf(session, server);
+  const closing = standing === "ending";
+  const [dialog, setDialog] = useState<"end" | "details">();
+  return (
+    <article className={classes.card} data-standing={standing} aria-label={title}>
+      <Link
+        to="/desktop/$sessionId"
+        params={{ sessionId: session.id }}
+        className={classes.picture}
+        aria-label={text.session.openNamed(title)}
+        tabIndex={-1}
+        disabled={closing}
+      >
+        <Picture session={session} shown={pictures} icon={icon} />
+      </Link>
+      <div className={classes.body}>
+        <div className={classes.name}>
+          <AppIcon icon={icon} size={18} />
+          <h2>{title}</h2>
+        </div>
+        <StateLine session={session} />
+        <p className={classes.server}>{session.serverName || server?.hostname || session.serverId}</p>
+      </div>
+      <div className={classes.actions}>
+        {closing ? (
+          <Button fullWidth disabled>
+            {text.session.state.ending}
+          </Button>
+        ) : (
+          <Button
+            renderRoot={props => (
+              <Link to="/desktop/$sessionId" params={{ sessionId: session.id }} {...props} />
+            )}
+            fullWidth
+            variant={standing === "unreachable" ? "default" : "filled"}
+          >
+            {text.session.open}
+          </Button>
+        )}
+        <CardMenu
+          session={session}
+          title={title}
+          onRename={() => onRename(true)}
+          onEnd={() => setDialog("end")}
+          onDetails={() => setDialog("details")}
+        />
+      </div>
+      <Lazily opened={renaming}>
+        <RenameDialog session={session} title={title} opened={renaming} onClose={() => onRename(false)} />
+      </Lazily>
+      <Lazily opened={dialog === "end"}>
+        <EndDialog
+          session={session}
+          title={title}
+          opened={dialog === "end"}
+          onClose={() => setDialog(undefined)}
+        />
+      </Lazily>
+      <Lazily opened={dialog === "details"}>
+        <DetailsDialog
+          session={session}
+          title={title}
+          opened={dialog === "details"}
+          onClose={() => setDialog(undefined)}
+        />
+      </Lazily>
+    </article>
+  );
+}
+
+interface MenuProps {
+  session: Session;
+  title: string;
+  onRename: () => void;
+  onEnd: () => void;
+  onDetails: () => void;
+}
+
+function CardMenu({ session, title, onRename, onEnd, onDetails }: MenuProps) {
+  const disconnect = useMutation({
+    mutationFn: () => api.disconnect(session.id),
+    onSuccess: () => say(text.session.disconnected(title)),
+    onError: error => say(toProblem(error).title),
+  });
+  const viewers = session.viewers ?? 0;
+  return (
+    <Menu>
+      <Menu.Target>
+        <ActionIcon variant="default" size={36} aria-label={text.session.menu(title)}>
+          <IconDots size={18} aria-hidden />
+        </ActionIcon>
+      </Menu.Target>
+      <Menu.Dropdown>
+        <Menu.Item
+          leftSection={<IconPlugX size={16} aria-hidden />}
+          disabled={viewers === 0}
+          onClick={() => disconnect.mutate()}
+        >
+          {text.session.disconnectOthers}
+        </Menu.Item>
+        <Menu.Item leftSection={<IconPencil size={16} aria-hidden />} onClick={onRename}>
+          {text.session.rename}
+        </Menu.Item>
+        <Menu.Item leftSection={<IconInfoCircle size={16} aria-hidden />} onClick={onDetails}>
+          {text.session.details}
+        </Menu.Item>
+        <Menu.Divider />
+        <Menu.Item color="red" leftSection={<IconPower size={16} aria-hidden />} onClick={onEnd}>
+          {text.session.end}
+        </Menu.Item>
+      </Menu.Dropdown>
+    </Menu>
+  );
+}

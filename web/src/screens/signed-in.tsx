@@ -1,0 +1,42 @@
+/** Everything behind the sign-in: holds the event stream and fetches the viewer ahead of its use. */
+import { useQueryClient } from "@tanstack/react-query";
+import { Outlet, useNavigate, useRouter } from "@tanstack/react-router";
+import { useCallback, useEffect } from "react";
+import { useEventStream } from "../live/live.ts";
+import { forgetMe } from "../me.ts";
+import { LineBanner } from "../ui/line-banner.tsx";
+
+const IDLE_FALLBACK_MS = 2_000;
+
+export function SignedIn() {
+  const queries = useQueryClient();
+  const navigate = useNavigate();
+  const router = useRouter();
+  const onSignedOut = useCallback(
+    (reason: string) => {
+      forgetMe(queries);
+      const to = router.state.location.href;
+      void navigate({
+        to: "/signin",
+        search: { ...(to === "/" ? {} : { to }), ...(reason ? { reason } : {}) },
+      });
+    },
+    [queries, navigate, router],
+  );
+  useEventStream(onSignedOut);
+  useEffect(() => {
+    const fetchViewer = () => void import("./desktop/desktop.tsx").catch(() => undefined);
+    if (!("requestIdleCallback" in window)) {
+      const timer = setTimeout(fetchViewer, IDLE_FALLBACK_MS);
+      return () => clearTimeout(timer);
+    }
+    const idle = requestIdleCallback(fetchViewer);
+    return () => cancelIdleCallback(idle);
+  }, []);
+  return (
+    <>
+      <Outlet />
+      <LineBanner />
+    </>
+  );
+}

@@ -1,0 +1,34 @@
+/** Copies a text and says so. */
+import { Button } from "@mantine/core";
+import { IconCheck, IconCopy } from "@tabler/icons-react";
+import { useEffect, useState } from "react";
+import { text } from "../text.ts";
+
+interface Props {
+  /** Read at the click. */
+  value: () => string;
+  label?: string;
+}
+
+const SHOWN_MS = 2_000;
+
+export function CopyButton({ value, label = text.common.copy }: Props) {
+  const [done, setDone] = useState(false);
+  useEffect(() => {
+    if (!done) return;
+    const timer = setTimeout(() => setDone(false), SHOWN_MS);
+    return () => clearTimeout(timer);
+  }, [done]);
+  const copy = () => {
+    navigator.clipboard?.writeText(value()).then(
+      () => setDone(true),
+      () => undefined,
+    );
+  };
+  const Icon = done ? IconCheck : IconCopy;
+  return (
+    <Button variant="default" size="compact-sm" leftSection={<Icon size={14} aria-hidden />} onClick={copy}>
+      <span aria-live="polite">{done ? text.common.copied : label}</span>
+    </Button>
+  );
+}

@@ -1,0 +1,19 @@
+/** Says why there is nothing here and what the next step is. */
+import type { ReactNode } from "react";
+import classes from "./empty.module.css";
+
+interface Props {
+  title: string;
+  hint?: string;
+  children?: ReactNode;
+}
+
+export function Empty({ title, hint, children }: Props) {
+  return (
+    <div className={classes.empty}>
+      <h2>{title}</h2>
+      {hint ? <p>{hint}</p> : null}
+      {children ? <div className={classes.next}>{children}</div> : null}
+    </div>
+  );
+}

@@ -1,0 +1,90 @@
+/** What surrounds the screens: name, the few ways to go, the account. */
+import { Menu, UnstyledButton } from "@mantine/core";
+import { IconChevronDown, IconInfoCircle, IconLogout, IconServer, IconStack2 } from "@tabler/icons-react";
+import { useMutation } from "@tanstack/react-query";
+import { Link, Outlet, useNavigate } from "@tanstack/react-router";
+import { lazy, useState } from "react";
+import { api } from "../api/client.ts";
+import { toProblem } from "../api/problem.ts";
+import { useMe } from "../me.ts";
+import { text } from "../text.ts";
+import { Lazily } from "./lazily.tsx";
+import { Mark } from "./logo.tsx";
+import classes from "./shell.module.css";
+import { say } from "./toasts.tsx";
+
+const About = lazy(() => import("./about.tsx").then(module => ({ default: module.About })));
+
+export function Shell() {
+  const me = useMe();
+  const manages = me.role !== "user";
+  return (
+    <>
+      <a className="skip" href="#content">
+        {text.common.skip}
+      </a>
+      <header className={classes.header}>
+        <div className={classes.inner}>
+          <Link to="/" className={classes.brand}>
+            <Mark />
+            <span className={classes.cluster}>{me.cluster || text.product}</span>
+          </Link>
+          {manages ? (
+            <nav aria-label={text.shell.navigation} className={classes.nav}>
+              <Link to="/" activeOptions={{ exact: true }} className={classes.link}>
+                <IconStack2 size={18} stroke={1.7} aria-hidden />
+                <span>{text.shell.sessions}</span>
+              </Link>
+              <Link to="/manage/servers" className={classes.link}>
+                <IconServer size={18} stroke={1.7} aria-hidden />
+                <span>{text.shell.servers}</span>
+              </Link>
+            </nav>
+          ) : null}
+          <Account />
+        </div>
+      </header>
+      <main id="content" className={classes.main} tabIndex={-1}>
+        <Outlet />
+      </main>
+    </>
+  );
+}
+
+function Account() {
+  const me = useMe();
+  const navigate = useNavigate();
+  const [about, setAbout] = useState(false);
+  const signOut = useMutation({
+    mutationFn: api.signOut,
+    onSuccess: () => navigate({ to: "/signin" }),
+    onError: error => say(toProblem(error).title),
+  });
+  return (
+    <>
+      <Menu>
+        <Menu.Target>
+          <UnstyledButton className={classes.account} aria-label={text.shell.account(me.login)}>
+            <span className={classes.avatar} aria-hidden>
+              {me.login.charAt(0).toUpperCase()}
+            </span>
+            <span className={classes.login}>{me.login}</span>
+            <IconChevronDown size={14} aria-hidden />
+          </UnstyledButton>
+        </Menu.Target>
+        <Menu.Dropdown>
+          <Menu.Label>{text.shell.role[me.role]}</Menu.Label>
+          <Menu.Item leftSection={<IconInfoCircle size={16} aria-hidden />} onClick={() => setAbout(true)}>
+            {text.shell.about}
+          </Menu.Item>
+          <Menu.Item leftSection={<IconLogout size={16} aria-hidden />} onClick={() => signOut.mutate()}>
+            {text.shell.signOut}
+          </Menu.Item>
+        </Menu.Dropdown>
+      </Menu>
+      <Lazily opened={about}>
+        <About opened={about} onClose={() => setAbout(false)} />
+      </Lazily>
+    </>
+  );
+}
