@@ -6,6 +6,20 @@ use crate::cluster::{self, Paths, process};
 use crate::steps::{Failure, Steps};
 use crate::{demo, images, tidy, web};
 
+/// Custom resources, charts, and the pages that list things.
+const RESOURCES: [&str; 10] = [
+    "test",
+    "--quiet",
+    "--package",
+    "fastx-tests",
+    "--test",
+    "apiserver",
+    "--test",
+    "charts",
+    "--test",
+    "docs",
+];
+
 /// Which tests to run.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -62,21 +76,7 @@ fn all(args: &Args, steps: &mut Steps) -> Result<(), Failure> {
         images::all().map_err(Failure::from)
     })?;
     steps.run("custom resources against the API server", "30 s", || {
-        in_cluster(
-            &paths,
-            &[
-                "test",
-                "--quiet",
-                "--package",
-                "fastx-tests",
-                "--test",
-                "apiserver",
-                "--test",
-                "charts",
-                "--test",
-                "docs",
-            ],
-        )
+        in_cluster(&paths, &RESOURCES)
     })?;
     steps.run(
         "the whole product in a cluster, with a real browser",
