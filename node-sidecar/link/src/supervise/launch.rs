@@ -1,5 +1,6 @@
 //! Starts a session's processes: display, D-Bus, program.
 
+use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File};
 use std::io::Read;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -59,7 +60,7 @@ impl Supervisor {
         let flags = self
             .environment
             .variables
-            .get(std::ffi::OsStr::new(xserver::FLAGS_VARIABLE))
+            .get(OsStr::new(xserver::FLAGS_VARIABLE))
             .map(|f| f.to_string_lossy().into_owned())
             .unwrap_or_default();
         let failed = |e: std::io::Error| faults::display_failed(&format!("Xvnc: {e}"), "");
@@ -203,6 +204,12 @@ impl Supervisor {
             .env("HOME", &self.environment.home)
             .env("USER", &self.environment.user)
             .env("LOGNAME", &self.environment.user);
+        // A user without an entry in passwd has no shell for terminals to start.
+        let unset = |name: &str| !self.environment.variables.contains_key(OsStr::new(name));
+        if unset("SHELL") {
+            let shell = self.environment.find("bash");
+            command.env("SHELL", shell.unwrap_or_else(|| "/bin/sh".into()));
+        }
         if self.environment.home.is_dir() {
             command.current_dir(&self.environment.home);
         } else {
