@@ -151,6 +151,15 @@ impl Handle {
         configuration::put(&self.core, body).await
     }
 
+    /// The routes of its HTTPS address.
+    pub fn router(&self) -> axum::Router {
+        crate::api::router(crate::api::Api {
+            core: self.core.clone(),
+            status: self.status.clone(),
+            shutdown: self.shutdown.clone(),
+        })
+    }
+
     /// The status now.
     pub fn status(&self) -> ClusterStatus {
         self.status.borrow().clone()

@@ -130,11 +130,9 @@ impl MongoStore {
     /// Refuses FerretDB 1, which acknowledges updates and loses them.
     async fn check_version(&self) -> Result<(), StoreError> {
         let info = self
-            .attempt(async |_| {
-                self.client
-                    .database("admin")
-                    .run_command(doc! {"buildInfo": 1})
-                    .await
+            .attempt(|_| {
+                let admin = self.client.database("admin");
+                async move { admin.run_command(doc! {"buildInfo": 1}).await }
             })
             .await
             .map_err(Failed::into_error)?;
