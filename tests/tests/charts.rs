@@ -57,6 +57,7 @@ priorityClassName: system-cluster-critical
 podAnnotations: {a: b}
 podLabels: {c: d}
 logLevel: debug
+extraEnv: [{name: FX_CONCURRENCY, value: "16"}]
 "#;
 
 #[test]
