@@ -147,8 +147,9 @@ impl Hub {
 
     /// Starts a session, or finds the one of this id; returns once its display answers.
     pub async fn start(&self, uid: u32, start: LinkStart) -> Result<LinkSession, Problem> {
+        let id = start.id.clone();
         let call = LinkCall::Start { start };
-        session(self.shared.call(uid, call, START).await?)
+        session(self.shared.call(uid, call, START).await?, &id)
     }
 
     /// Ends a session.
@@ -174,9 +175,12 @@ impl Hub {
         name: String,
         params: BTreeMap<String, String>,
     ) -> Result<LinkSession, Problem> {
-        let id = id.clone();
-        let call = LinkCall::Params { id, name, params };
-        session(self.shared.call(uid, call, SHORT).await?)
+        let call = LinkCall::Params {
+            id: id.clone(),
+            name,
+            params,
+        };
+        session(self.shared.call(uid, call, SHORT).await?, id)
     }
 
     /// The end of what the session's programs printed.
@@ -369,13 +373,13 @@ async fn banned(shared: &Shared, uid: u32) {
     }
 }
 
-fn session((result, _): Answer) -> Result<LinkSession, Problem> {
+fn session((result, _): Answer, id: &SessionId) -> Result<LinkSession, Problem> {
     match result {
         LinkResult::Ok {
             session: Some(session),
             ..
-        } => Ok(*session),
-        LinkResult::Ok { .. } => Err(broken("it answered without the session")),
+        } if session.start.id == *id => Ok(*session),
+        LinkResult::Ok { .. } => Err(broken("it answered without this session")),
         LinkResult::Err(problem) => Err(problem),
     }
 }
