@@ -41,8 +41,11 @@ pub(crate) fn packages(web: &Path) -> Result<(), Failure> {
     say("web client: installing packages (about 30 s, once)");
     process::run(
         Command::new("npm")
+            // Not `npm ci`: it wants an entry for the binaries of every other platform, and a lock
+            // file written where a registry offers only this one's has none. The versions are the lock's.
             .args([
-                "ci",
+                "install",
+                "--no-save",
                 "--no-audit",
                 "--no-fund",
                 "--loglevel=error",
