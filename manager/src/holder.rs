@@ -84,12 +84,11 @@ async fn enter(core: &Core, lease: &Lease) -> Result<(), StoreError> {
         epoch_of(lease.leading(Instant::now())),
     );
     if before != after {
-        match after {
-            Some(epoch) => {
-                sweep::load(core).await?;
-                tracing::info!(epoch, "this manager publishes now");
-            }
-            None => tracing::info!("this manager does not publish any more"),
+        if let Some(epoch) = after {
+            sweep::load(core).await?;
+            tracing::info!(epoch, "this manager publishes now");
+        } else {
+            tracing::info!("this manager does not publish any more");
         }
     }
     core.leading.send_replace(lease.leading(Instant::now()));

@@ -1,4 +1,8 @@
 //! A manager within a test: a store in memory, a bus within the process, users and configuration by calls.
+#![expect(
+    clippy::missing_panics_doc,
+    reason = "helpers of tests fail by panicking, as tests do"
+)]
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -173,9 +177,8 @@ impl Handle {
     ) -> ClusterStatus {
         let mut status = self.status.clone();
         let found = timeout(PATIENCE, status.wait_for(|s| wanted(s))).await;
-        match found {
-            Ok(Ok(found)) => return found.clone(),
-            Ok(Err(_)) | Err(_) => {}
+        if let Ok(Ok(found)) = found {
+            return found.clone();
         }
         let last = self.status();
         assert!(wanted(&last), "in vain: {what}; last: {last:?}");

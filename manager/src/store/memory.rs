@@ -9,10 +9,12 @@ use jiff::Timestamp;
 
 use super::{Collection, Document, Draft, Store, StoreError};
 
+type Documents = BTreeMap<(Collection, String), Document>;
+
 /// The store; several managers of a test share one.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
-    documents: Mutex<BTreeMap<(Collection, String), Document>>,
+    documents: Mutex<Documents>,
     away: AtomicBool,
 }
 
@@ -22,7 +24,7 @@ impl MemoryStore {
         self.away.store(away, Ordering::SeqCst);
     }
 
-    fn open(&self) -> Result<MutexGuard<'_, BTreeMap<(Collection, String), Document>>, StoreError> {
+    fn open(&self) -> Result<MutexGuard<'_, Documents>, StoreError> {
         if self.away.load(Ordering::SeqCst) {
             return Err(StoreError::Unavailable("the test sent it away".to_owned()));
         }
