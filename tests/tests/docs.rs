@@ -42,11 +42,18 @@ fn product() -> Vec<PathBuf> {
     found
 }
 
-/// The first string literal after a mark, with nothing but a number and white space before it.
+fn status_and_kind(text: &str) -> Option<&str> {
+    let (status, rest) = text.trim_start().split_at_checked(3)?;
+    let status: u16 = status.parse().ok()?;
+    (400..600).contains(&status).then_some(())?;
+    literal(rest.strip_prefix(',')?)
+}
+
+/// The string literal that a text begins with, if it is one of a kind.
 fn literal(text: &str) -> Option<&str> {
-    let text =
-        text.trim_start_matches(|c: char| c.is_whitespace() || c.is_ascii_digit() || c == ',');
-    text.strip_prefix('"')?.split('"').next()
+    let word = text.trim_start().strip_prefix('"')?.split('"').next()?;
+    let kind = word.chars().all(|c| c.is_ascii_lowercase() || c == '-');
+    kind.then_some(word)
 }
 
 #[test]
@@ -60,16 +67,14 @@ fn every_problem_kind_is_in_the_list() {
             .split("\n#[cfg(test)]\nmod ")
             .next()
             .unwrap_or_default();
-        for mark in ["Problem::new(", "Problem::unavailable(", "Self::new("] {
-            let ours = mark != "Self::new(" || path.ends_with("wire/problem.rs");
-            kinds.extend(
-                code.split(mark)
-                    .skip(1)
-                    .filter(|_| ours)
-                    .filter_map(literal)
-                    .map(str::to_owned),
-            );
-        }
+        // A status and a kind: arguments of `Problem::new`, or a tuple that becomes them.
+        kinds.extend(
+            code.split('(')
+                .filter_map(status_and_kind)
+                .map(str::to_owned),
+        );
+        let unavailable = code.split("Problem::unavailable(").skip(1);
+        kinds.extend(unavailable.filter_map(literal).map(str::to_owned));
     }
     assert!(
         kinds.contains("not-signed-in"),
