@@ -119,7 +119,7 @@ function hands(mock, later) {
         ? { ...known, online, lastSeen, server: { ...known.server, ...object } }
         : serverRecord(serverId, part);
       mock.state.servers.set(serverId, next);
-      publish("server", { server: next });
+      publish("server", { server: full(next) });
     },
     removeServer(serverId) {
       mock.state.servers.delete(serverId);
@@ -176,14 +176,25 @@ function withName(mock, session) {
   };
 }
 
-function brief({ server, online }) {
-  return { serverId: server.serverId, hostname: server.hostname, online };
+function full({ server, online, lastSeen }) {
+  return {
+    serverId: server.serverId,
+    hostname: server.hostname,
+    online,
+    lastSeen,
+    boot: "b",
+    sequence: 1,
+    server,
+  };
 }
 
-function visible(event, { login, role }) {
-  if (role !== "user") return event.data;
-  if (event.name === "session") return event.data.session.login === login ? event.data : undefined;
-  if (event.name === "server") return { server: brief(event.data.server) };
+function brief({ serverId, hostname, online }) {
+  return { serverId, hostname, online };
+}
+
+function visible(event, { login, role, all }) {
+  if (event.name === "session") return all || event.data.session.login === login ? event.data : undefined;
+  if (event.name === "server" && role === "user") return { server: brief(event.data.server) };
   return event.data;
 }
 
@@ -198,11 +209,12 @@ function policy(mock) {
     "default-src 'none'",
     "script-src 'self'",
     "style-src 'self'",
+    "style-src-attr 'unsafe-inline'",
     "img-src 'self' data: blob:",
     "font-src 'self'",
     `connect-src 'self' ${mock.directUrl}`,
     "base-uri 'none'",
-    "form-action 'none'",
+    "form-action 'self'",
     "frame-ancestors 'none'",
   ].join("; ");
 }
@@ -306,10 +318,19 @@ async function api(mock, request, response, url, later) {
       serverChoiceAllowed: me.role !== "user",
     });
   }
-  if (verb === "GET /events") return events(mock, me, request, response);
+  if (verb === "GET /events") {
+    return events(
+      mock,
+      { ...me, all: me.role !== "user" && url.searchParams.get("all") === "true" },
+      request,
+      response,
+    );
+  }
   if (verb === "GET /servers") {
     const servers = [...mock.state.servers.values()];
-    return send(response, 200, { servers: me.role === "user" ? servers.map(brief) : servers });
+    return send(response, 200, {
+      servers: servers.map(full).map(me.role === "user" ? brief : entry => entry),
+    });
   }
   if (verb === "POST /sessions") return startSession(mock, me, request, response, later);
   const found = /^\/sessions\/([^/]+)(?:\/(\w+))?$/.exec(path);
@@ -344,7 +365,7 @@ function logIn(mock, { login, password }, response) {
 
 function events(mock, me, request, response) {
   response.writeHead(200, { "Content-Type": "text/event-stream", "Cache-Control": "no-store" });
-  const stream = { response, login: me.login, role: me.role };
+  const stream = { response, login: me.login, role: me.role, all: me.all };
   mock.streams.add(stream);
   response.on("close", () => mock.streams.delete(stream));
   const last = request.headers["last-event-id"] ?? "";
@@ -360,9 +381,9 @@ function events(mock, me, request, response) {
     return;
   }
   const sessions = [...mock.state.sessions.values()]
-    .filter(session => me.role !== "user" || session.login === me.login)
+    .filter(session => me.all || session.login === me.login)
     .map(session => withName(mock, session));
-  const servers = [...mock.state.servers.values()].map(entry => (me.role === "user" ? brief(entry) : entry));
+  const servers = [...mock.state.servers.values()].map(full).map(me.role === "user" ? brief : entry => entry);
   const id = `${mock.epoch}-${mock.counter}`;
   response.write(`id: ${id}\nevent: reset\ndata: ${JSON.stringify({ sessions, servers })}\n\n`);
 }
@@ -435,17 +456,17 @@ async function oneSession(mock, me, { request, response, url, id, part, later })
   if (!session || (me.role === "user" && session.login !== me.login)) throw notFound();
   switch (`${request.method} ${part ?? ""}`) {
     case "GET ":
-      return send(response, 200, withName(mock, session));
+      return send(response, 200, { session: withName(mock, session) });
     case "DELETE ":
       mock.putSession({ id, state: "ending" });
       later(mock.startDelay, () => {
         mock.endSession(id);
         later(mock.startDelay, () => mock.removeSession(id));
       });
-      return send(response, 202, {});
+      return send(response, 202);
     case "PATCH ":
       mock.putSession({ id, ...(await body(request)) });
-      return send(response, 200, withName(mock, mock.state.sessions.get(id)));
+      return send(response, 200, { session: withName(mock, mock.state.sessions.get(id)) });
     case "POST disconnect":
       mock.closeDisplays(4408, `Disconnected by ${me.login}.`, id);
       mock.putSession({ id, viewers: 0, lastDisconnect: new Date().toISOString() });

@@ -26,7 +26,7 @@ export const text = {
     copyReport: "Copy report",
     unreachable: {
       title: "The server does not answer",
-      detail: "This page could not reach it: the network may be down, or the server restarts.",
+      detail: "The network may be down, or the server is restarting.",
       action: "Check your network, then try again.",
     },
     serverFault: {
@@ -207,7 +207,7 @@ export const text = {
 
   phases: {
     choosing: "Choosing a server",
-    chosen: (server: string) => `On ${server}`,
+    chosen: "Server chosen",
     starting: (server: string) => `Starting on ${server}`,
     started: "Started",
     picture: "First picture",
@@ -260,8 +260,7 @@ export const text = {
     measuring: "measuring",
     disconnect: "Disconnect",
     end: "End session",
-    waiting: (seconds: number) => (seconds > 0 ? `Connecting again in ${seconds} s` : "Connecting again"),
-    reconnecting: "Connecting again",
+    waiting: (seconds: number) => (seconds > 0 ? `Connecting again in ${seconds} s.` : "Connecting again."),
     now: "Connect now",
     refusedKeys: "Not connected. Your keys were not sent.",
     alsoOpen: "This session is also open in another tab. The tab in front sets the size.",

@@ -5,8 +5,9 @@ import type {
   ConnectAnswer,
   Decision,
   Info,
+  LogText,
   Me,
-  Session,
+  OneSession,
   SignInAnswer,
   SignInRequest,
   StartAnswer,
@@ -127,14 +128,12 @@ export const api = {
   },
 
   session: (id: string, signal?: AbortSignal) =>
-    json<Session | { session: Session }>(session(id), { signal }).then(answer =>
-      "session" in answer ? answer.session : answer,
-    ),
+    json<OneSession>(session(id), { signal }).then(answer => answer.session),
 
   decision: (id: string, signal?: AbortSignal) => json<Decision>(`${session(id)}/decision`, { signal }),
 
   log: (id: string, signal?: AbortSignal) =>
-    json<{ text: string }>(`${session(id)}/log`, { signal }).then(answer => answer.text),
+    json<LogText>(`${session(id)}/log`, { signal }).then(answer => answer.text),
 
   /** Asks the cache to check with the node, so that an unchanged picture costs a few bytes. */
   async screenshot(id: string, width: number, signal?: AbortSignal): Promise<Blob> {
@@ -142,13 +141,17 @@ export const api = {
     return response.blob();
   },
 
-  /** The open event stream; the caller reads its body. */
-  async events(lastEventId: string, signal: AbortSignal): Promise<ReadableStream<Uint8Array>> {
+  /** The open event stream, of everybody's sessions for managers; the caller reads its body. */
+  async events(
+    everybody: boolean,
+    lastEventId: string,
+    signal: AbortSignal,
+  ): Promise<ReadableStream<Uint8Array>> {
     const headers: Record<string, string> = { Accept: "text/event-stream" };
     if (lastEventId) headers["Last-Event-ID"] = lastEventId;
     let response: Response;
     try {
-      response = await fetch(`${BASE}/events`, {
+      response = await fetch(`${BASE}/events${everybody ? "?all=true" : ""}`, {
         headers,
         signal,
         credentials: "same-origin",

@@ -48,6 +48,6 @@ describe("problems", () => {
       "gpu-only",
     );
     expect(verdictReason({ serverId: "n", chosen: false, by: "cluster", reason: "Silent." })).toBe("Silent.");
-    expect(verdictReason({ serverId: "n", chosen: false })).toBe(text.decision.noReason);
+    expect(verdictReason({ serverId: "n", chosen: false, by: "", reason: "" })).toBe(text.decision.noReason);
   });
 });

@@ -1,134 +1,36 @@
-/** The documents of the node's HTTP API, as the contract between the parts names them. */
+/** The documents of the node's HTTP API under their plain names; `schema.ts` is generated from `openapi.json`. */
+import type { components } from "./schema.ts";
+
+type Schemas = components["schemas"];
 
 export type Role = "user" | "manager" | "admin";
 
-export interface Info {
-  cluster: string;
-  message: string;
-  methods: string[];
-  serverId: string;
-  version: string;
-  apiVersion: number;
-}
+export type Info = Schemas["Info"];
+/** The document says "a string" where only these are meant. */
+export type Me = Schemas["Me"] & { role: Role };
+export type SignInRequest = Omit<Schemas["LoginRequest"], "token">;
+export type SignInAnswer = Omit<Schemas["LoginAnswer"], "user"> & { user: Me };
+export type Application = Schemas["Application"];
+export type Applications = Schemas["Applications"];
+export type SessionState = Schemas["State"];
+export type Session = Schemas["Session"];
+export type OneSession = Schemas["OneSession"];
+export type StartRequest = Partial<Schemas["StartSession"]>;
+export type StartAnswer = Schemas["StartedSession"];
+export type ServerVerdict = Schemas["Verdict"];
+export type Decision = Schemas["Decision"];
+export type ViewMode = Schemas["ViewerMode"];
+export type Candidate = Schemas["Candidate"] & { kind: "direct" | "relay" };
+export type ConnectAnswer = Omit<Schemas["ConnectAnswer"], "candidates"> & { candidates: Candidate[] };
+export type LogText = Schemas["LogText"];
+/** Problems that this page finds itself have no trace id. */
+export type Problem = Omit<Schemas["Problem"], "traceId"> & { traceId?: string };
 
-export interface Me {
-  login: string;
-  role: Role;
-  groups: string[];
-  serverId: string;
-  expires: string;
-  csrf: string;
-  cluster: string;
-}
-
-export interface SignInRequest {
-  method: string;
-  login: string;
-  password: string;
-}
-
-export interface SignInAnswer {
-  user: Me;
-  csrf: string;
-}
-
-export interface Application {
-  name: string;
-  title: string;
-  icon: string;
-  windowMode: string;
-  profile: string;
-}
-
-export interface Applications {
-  applications: Application[];
-  commandAllowed: boolean;
-  serverChoiceAllowed: boolean;
-}
-
-export type SessionState = "starting" | "running" | "ending" | "ended" | "unreachable";
-
-export interface Session {
-  id: string;
-  serverId: string;
-  serverName?: string;
-  login: string;
-  state: SessionState;
-  name: string;
-  application?: string;
-  command: string;
-  profile?: string;
-  geometry?: string;
-  display?: string;
-  params?: Record<string, string>;
-  started: string;
-  changed: string;
-  lastConnect?: string;
-  lastDisconnect?: string;
-  viewers?: number;
-  endReason?: string;
-  version: number;
-}
-
-export interface StartRequest {
-  application?: string;
-  command?: string;
-  name?: string;
-  geometry?: string;
-  profile?: string;
-  serverId?: string;
-  params?: Record<string, string>;
-}
-
-export interface ServerVerdict {
-  serverId: string;
-  chosen: boolean;
-  by?: string;
-  reason?: string;
-}
-
-export interface ScriptStep {
-  script: string;
-  outcome: string;
-  detail?: string;
-  micros?: number;
-}
-
-export interface Decision {
-  action: string;
-  login: string;
-  local: string;
-  at: string;
-  chosen?: string;
-  servers: ServerVerdict[];
-  steps: ScriptStep[];
-  configRevision?: string;
-}
-
-export interface StartAnswer {
-  session: Session;
-  decision: Decision;
-}
-
-export type ViewMode = "control" | "view";
-
-export interface Candidate {
-  kind: "direct" | "relay";
-  url: string;
-  ticket: string;
-  expires: string;
-}
-
-export interface ConnectAnswer {
-  attempt: string;
-  candidates: Candidate[];
-}
-
+/** What a server says about itself; the document leaves it open, because nodes of other versions send more or less. */
 export interface ServerObject {
   serverId: string;
   hostname?: string;
   urls?: string[];
-  peerUrls?: string[];
   cpu?: number;
   freemem?: number;
   totalmem?: number;
@@ -147,41 +49,23 @@ export interface ServerObject {
   faults?: string[];
 }
 
-/** What managers get of a server. */
-export interface ServerRecord {
-  server: ServerObject;
-  lastSeen: string;
-  online: boolean;
-}
-
-/** What everybody gets of a server. */
-export interface ServerBrief {
+/** A server; only managers get more than the first three fields. */
+export interface ServerEntry {
   serverId: string;
   hostname: string;
   online: boolean;
-}
-
-export type ServerEntry = ServerRecord | ServerBrief;
-
-/** A refusal, RFC 9457. */
-export interface Problem {
-  type: string;
-  title: string;
-  status: number;
-  detail?: string;
-  action?: string;
-  traceId?: string;
-  servers?: ServerVerdict[];
+  lastSeen?: string;
+  server?: ServerObject;
 }
 
 /** What the event stream carries, by the name of the event. */
 export interface StreamEvents {
   reset: { sessions: Session[]; servers: ServerEntry[] };
-  session: { session: Session };
-  sessionRemoved: { id: string };
+  session: OneSession;
+  sessionRemoved: Schemas["SessionRemovedEvent"];
   server: { server: ServerEntry };
-  serverRemoved: { serverId: string };
-  signedOut: { reason: string };
+  serverRemoved: Schemas["ServerRemovedEvent"];
+  signedOut: Schemas["SignedOutEvent"];
 }
 
 export type StreamEvent = {

@@ -12,10 +12,10 @@ export const line = new Store<LineState>({ kind: "connecting" });
 let current: EventStream | undefined;
 
 /** Opens the stream for as long as the calling component is there. */
-export function useEventStream(onSignedOut: (reason: string) => void): void {
+export function useEventStream(everybody: boolean, onSignedOut: (reason: string) => void): void {
   useEffect(() => {
     const stream = new EventStream({
-      open: api.events,
+      open: (lastEventId, signal) => api.events(everybody, lastEventId, signal),
       now: () => Date.now(),
       random: Math.random,
       onLine: next => {
@@ -45,7 +45,7 @@ export function useEventStream(onSignedOut: (reason: string) => void): void {
       live.set(EMPTY);
       line.set({ kind: "connecting" });
     };
-  }, [onSignedOut]);
+  }, [everybody, onSignedOut]);
 }
 
 export function retryLine(): void {

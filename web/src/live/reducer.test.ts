@@ -8,7 +8,15 @@ const session = (part: Partial<Session>): Session => ({
   login: "me",
   state: "running",
   name: "A",
+  serverName: "n1",
+  application: "",
   command: "xterm",
+  profile: "",
+  geometry: "",
+  display: ":1",
+  params: {},
+  viewers: 0,
+  endReason: "",
   started: "2026-01-01T00:00:00Z",
   changed: "2026-01-01T00:00:00Z",
   version: 1,
@@ -55,7 +63,13 @@ describe("the live state", () => {
       {
         name: "server",
         data: {
-          server: { server: { serverId: "n2", cpu: 5 }, lastSeen: "2026-01-01T00:00:00Z", online: false },
+          server: {
+            serverId: "n2",
+            hostname: "",
+            online: false,
+            lastSeen: "2026-01-01T00:00:00Z",
+            server: { serverId: "n2", cpu: 5 },
+          },
         },
       },
     );

@@ -21,16 +21,13 @@ export interface LiveState {
 export const EMPTY: LiveState = { known: false, sessions: {}, servers: {} };
 
 export function serverOf(entry: ServerEntry): Server {
-  if (!("server" in entry)) {
-    return { serverId: entry.serverId, hostname: entry.hostname || entry.serverId, online: entry.online };
-  }
-  const { server, lastSeen, online } = entry;
+  const { serverId, hostname, online, lastSeen, server } = entry;
   return {
-    serverId: server.serverId,
-    hostname: server.hostname || server.serverId,
+    serverId,
+    hostname: hostname || serverId,
     online,
-    lastSeen,
-    details: server,
+    ...(lastSeen ? { lastSeen } : {}),
+    ...(server ? { details: server } : {}),
   };
 }
 

@@ -86,6 +86,8 @@ export class EventStream {
     let watchdog = setTimeout(() => attempt.abort(), SILENCE_LIMIT_MS);
     try {
       const body = await this.deps.open(this.lastEventId, attempt.signal);
+      // A resumed stream may have nothing to say for a while.
+      this.alive();
       const reader = body.getReader();
       attempt.signal.addEventListener("abort", () => void reader.cancel().catch(() => undefined));
       const decoder = new TextDecoder();

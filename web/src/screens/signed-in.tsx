@@ -3,12 +3,12 @@ import { useQueryClient } from "@tanstack/react-query";
 import { Outlet, useNavigate, useRouter } from "@tanstack/react-router";
 import { useCallback, useEffect } from "react";
 import { useEventStream } from "../live/live.ts";
-import { forgetMe } from "../me.ts";
-import { LineBanner } from "../ui/line-banner.tsx";
+import { forgetMe, useMe } from "../me.ts";
 
 const IDLE_FALLBACK_MS = 2_000;
 
 export function SignedIn() {
+  const me = useMe();
   const queries = useQueryClient();
   const navigate = useNavigate();
   const router = useRouter();
@@ -23,7 +23,7 @@ export function SignedIn() {
     },
     [queries, navigate, router],
   );
-  useEventStream(onSignedOut);
+  useEventStream(me.role !== "user", onSignedOut);
   useEffect(() => {
     const fetchViewer = () => void import("./desktop/desktop.tsx").catch(() => undefined);
     if (!("requestIdleCallback" in window)) {
@@ -33,10 +33,5 @@ export function SignedIn() {
     const idle = requestIdleCallback(fetchViewer);
     return () => cancelIdleCallback(idle);
   }, []);
-  return (
-    <>
-      <Outlet />
-      <LineBanner />
-    </>
-  );
+  return <Outlet />;
 }

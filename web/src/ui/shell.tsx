@@ -9,6 +9,7 @@ import { toProblem } from "../api/problem.ts";
 import { useMe } from "../me.ts";
 import { text } from "../text.ts";
 import { Lazily } from "./lazily.tsx";
+import { LineBanner } from "./line-banner.tsx";
 import { Mark } from "./logo.tsx";
 import classes from "./shell.module.css";
 import { say } from "./toasts.tsx";
@@ -47,6 +48,7 @@ export function Shell() {
       <main id="content" className={classes.main} tabIndex={-1}>
         <Outlet />
       </main>
+      <LineBanner />
     </>
   );
 }

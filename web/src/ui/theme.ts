@@ -53,7 +53,10 @@ export const theme = createTheme({
   components: {
     // Plain values: naming the components here would load them all with the first screen.
     Button: { classNames: { root: classes.button ?? "" } },
-    ActionIcon: { defaultProps: { variant: "subtle", size: "lg" } },
+    ActionIcon: {
+      defaultProps: { variant: "subtle", size: "lg" },
+      classNames: { root: classes.iconButton ?? "" },
+    },
     TextInput: { classNames: field },
     NativeSelect: { classNames: field },
     PasswordInput: { classNames: field },

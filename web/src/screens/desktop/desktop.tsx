@@ -178,10 +178,11 @@ function useRefusedKeys(state: ViewerState): number {
       return;
     }
     const onKeyDown = (event: KeyboardEvent) => {
-      const onControl =
-        event.target instanceof Element && event.target.closest("button, a, input, textarea, [role=dialog]");
-      const moves = event.key === "Tab" || event.key === "Shift" || event.key === "Escape";
-      if (onControl || moves || event.repeat) return;
+      const on = event.target instanceof Element ? event.target : document.body;
+      const typesElsewhere = on.closest("input, textarea, [role=dialog]");
+      const pressesButton = on.closest("button, a") && (event.key === "Enter" || event.key === " ");
+      const moves = ["Tab", "Shift", "Control", "Alt", "Meta", "Escape"].includes(event.key);
+      if (typesElsewhere || pressesButton || moves || event.repeat) return;
       event.preventDefault();
       setCount(value => value + 1);
     };

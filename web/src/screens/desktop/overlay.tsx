@@ -20,27 +20,28 @@ interface Props {
   onRetry: () => void;
 }
 
-export function Overlay({ state, session, fresh, refused, onRetry }: Props) {
-  const body = overlayBody({ state, session, fresh, onRetry });
+export function Overlay(props: Props) {
+  const { state, refused } = props;
+  const body = overlayBody(props);
   if (!body) return null;
   return (
     <div className={classes.veil} data-dim={state.kind !== "opening"}>
-      <div className={classes.card} key={refused} data-refused={refused > 0 ? true : undefined}>
+      {/* Two names for one movement, so that each refused key moves the card anew. */}
+      <div
+        className={classes.card}
+        data-refused={refused > 0 ? (refused % 2 === 0 ? "even" : "odd") : undefined}
+      >
         {body}
-        {refused > 0 && (state.kind === "waiting" || state.kind === "retrying" || state.kind === "paused") ? (
-          <p className={classes.refused} role="status">
-            {text.desktop.refusedKeys}
-          </p>
-        ) : null}
       </div>
     </div>
   );
 }
 
-function overlayBody({ state, session, fresh, onRetry }: Omit<Props, "refused">): ReactNode {
+function overlayBody({ state, session, fresh, refused, onRetry }: Props): ReactNode {
   const words = text.desktop;
-  if (session?.state === "ended" && state.kind !== "live")
+  if (session?.state === "ended" && state.kind !== "live") {
     return <Over title={words.endedTitle} why={session.endReason} />;
+  }
   switch (state.kind) {
     case "live":
       return null;
@@ -48,13 +49,13 @@ function overlayBody({ state, session, fresh, onRetry }: Omit<Props, "refused">)
       return <Opening session={session} fresh={fresh} />;
     case "waiting":
     case "retrying":
-      return <Waiting state={state} session={session} onRetry={onRetry} />;
+      return <Waiting state={state} session={session} refused={refused} onRetry={onRetry} />;
     case "paused":
       return (
         <>
           <h1>{words.pausedTitle}</h1>
           <p>{state.why}</p>
-          <p className={classes.quiet}>{words.pausedHint}</p>
+          <Note refused={refused}>{words.pausedHint}</Note>
           <div className={classes.actions}>
             <BackButton />
             <Button onClick={onRetry} autoFocus>
@@ -77,6 +78,15 @@ function overlayBody({ state, session, fresh, onRetry }: Omit<Props, "refused">)
         <Over title={words.endedTitle} why={session?.endReason || state.why} />
       );
   }
+}
+
+/** What holds meanwhile; says instead that keys were refused once somebody typed. */
+function Note({ refused, children }: { refused: number; children: ReactNode }) {
+  return (
+    <p className={refused > 0 ? classes.refused : classes.quiet} role={refused > 0 ? "alert" : undefined}>
+      {refused > 0 ? text.desktop.refusedKeys : children}
+    </p>
+  );
 }
 
 function Opening({ session, fresh }: { session: Session | undefined; fresh: boolean }) {
@@ -104,10 +114,11 @@ function Delayed({ children }: { children: ReactNode }) {
 interface WaitingProps {
   state: Extract<ViewerState, { kind: "waiting" | "retrying" }>;
   session: Session | undefined;
+  refused: number;
   onRetry: () => void;
 }
 
-function Waiting({ state, session, onRetry }: WaitingProps) {
+function Waiting({ state, session, refused, onRetry }: WaitingProps) {
   const left = useSecondsLeft(state.kind === "waiting" ? state.retryAt : undefined);
   const silent = session?.state === "unreachable";
   const why = navigator.onLine ? state.why : text.desktop.offline;
@@ -115,12 +126,11 @@ function Waiting({ state, session, onRetry }: WaitingProps) {
     <>
       <h1>{silent ? text.desktop.unreachableTitle : text.line.lost}</h1>
       {why ? <p role="status">{why}</p> : null}
-      <p className={classes.quiet}>{silent ? text.session.unreachableHint : text.desktop.pausedHint}</p>
+      <Note refused={refused}>{silent ? text.session.unreachableHint : text.desktop.pausedHint}</Note>
       <div className={classes.actions}>
+        <span className={classes.count}>{text.desktop.waiting(left)}</span>
         <BackButton />
-        <Button onClick={onRetry} className={classes.count} loading={state.kind === "retrying"}>
-          {left > 0 ? `${text.desktop.now} (${left})` : text.desktop.now}
-        </Button>
+        <Button onClick={onRetry}>{text.desktop.now}</Button>
       </div>
     </>
   );

@@ -136,7 +136,11 @@ function CardMenu({ session, title, onRename, onEnd, onDetails }: MenuProps) {
           {text.session.details}
         </Menu.Item>
         <Menu.Divider />
-        <Menu.Item color="red" leftSection={<IconPower size={16} aria-hidden />} onClick={onEnd}>
+        <Menu.Item
+          className={classes.danger ?? ""}
+          leftSection={<IconPower size={16} aria-hidden />}
+          onClick={onEnd}
+        >
           {text.session.end}
         </Menu.Item>
       </Menu.Dropdown>

@@ -43,11 +43,10 @@ export function Phases({ phase, server }: Props) {
 }
 
 function wordsOf(phase: Phase, state: "done" | "now" | "next", server: string | undefined): string {
-  if (phase === "choosing")
-    return state === "done" && server ? text.phases.chosen(server) : text.phases.choosing;
+  if (phase === "choosing") return state === "done" ? text.phases.chosen : text.phases.choosing;
   if (phase === "picture") return text.phases.picture;
   if (state === "done" || !server) return text.phases.started;
-  return text.phases.starting(server);
+  return text.phases.starting(shortName(server));
 }
 
 /** Milliseconds in each phase that was seen from its beginning. */
@@ -65,4 +64,9 @@ function useSpent(phase: Phase): Partial<Record<Phase, number>> {
     };
   }, [phase]);
   return spent;
+}
+
+/** The first part of a host name; addresses stay whole. */
+function shortName(host: string): string {
+  return /^[\d.:[\]a-f]+$/i.test(host) ? host : (host.split(".")[0] ?? host);
 }
