@@ -80,15 +80,21 @@ async function show(page, line) {
   return type(page, `clear; ${line}`);
 }
 
-async function start(page, name, server) {
+async function start(page, name) {
   await page.goto(new URL("/start", page.url()).href);
-  await page.getByRole("radio", { name: /other command/i }).check({ force: true });
+  await page.getByLabel("What to start").selectOption({ label: "Other command" });
   await page.getByLabel("Command", { exact: true }).fill(TERMINAL);
   await page.getByRole("textbox", { name: /^Name/ }).fill(name);
-  if (server) await page.getByLabel("Server", { exact: true }).selectOption({ label: server });
   await page.getByRole("button", { name: "Start", exact: true }).click();
   await expect(canvas(page)).toBeVisible({ timeout: LIMIT });
   await settled(page, "");
+}
+
+/** The server that a session's card names. */
+async function serverOf(page, name) {
+  const card = page.getByRole("article").filter({ hasText: name });
+  const text = await card.first().innerText({ timeout: LIMIT });
+  return /on (alpha|beta)/.exec(text)?.[1] ?? fail(`the card names no server: ${text}`);
 }
 
 async function end(page, name) {
@@ -140,10 +146,12 @@ async function main() {
     });
     await step(page, "find the same home on the other node", async () => {
       await page.goto(address.any);
-      const card = page.locator("article, li").filter({ hasText: "check one" }).first();
-      const here = (await card.innerText()).includes("alpha") ? "alpha" : "beta";
-      await start(page, "check two", here === "alpha" ? "beta" : "alpha");
+      const here = await serverOf(page, "check one");
+      // The script chooses who has fewest sessions: that is the other one.
+      await start(page, "check two");
       if ((await show(page, "cat ~/nonce")) !== typed) fail("the other node has another home");
+      await page.goto(address.any);
+      if ((await serverOf(page, "check two")) === here) fail(`both sessions run on ${here}`);
     });
     await step(page, "end both sessions", async () => {
       await end(page, "check one");

@@ -39,13 +39,13 @@ async fn every_start_can_be_explained() -> Result<(), Failure> {
 async fn each_node_relays_to_the_other() -> Result<(), Failure> {
     let demo = Demo::find().await?;
     demo.ready().await?;
-    let person = demo.sign_in("ada", "alpha").await?;
+    let person = demo.sign_in("manager", "alpha").await?;
     for (server, through) in [("alpha", "beta"), ("beta", "alpha")] {
         let session = terminal(&person, server).await?;
         assert_eq!(
             session.server_id.as_str(),
             server,
-            "an explicit wish counts"
+            "a manager may name the server"
         );
         let at = person.at(&demo.address(through));
         let mut viewer = Viewer::open(&at, session.id.as_ref()).await?;

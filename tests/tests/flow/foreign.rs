@@ -11,7 +11,7 @@ use crate::cluster::{Demo, terminal};
 async fn another_user_gets_nothing() -> Result<(), Failure> {
     let demo = Demo::find().await?;
     demo.ready().await?;
-    let owner = demo.sign_in("ada", "alpha").await?;
+    let owner = demo.sign_in("manager", "alpha").await?;
     let other = demo.sign_in("grace", "beta").await?;
     let session = terminal(&owner, "alpha").await?;
     let id = session.id.to_string();
@@ -60,7 +60,7 @@ async fn another_user_gets_nothing() -> Result<(), Failure> {
         .raw(
             Method::POST,
             "/sessions",
-            Some(json!({"command": "xterm", "serverId": "alpha"})),
+            Some(json!({"command": "xterm"})),
         )
         .await?;
     assert!(!status.is_success(), "the nodes are not grace's: {text}");

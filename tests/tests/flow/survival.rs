@@ -19,7 +19,7 @@ struct Victim {
 async fn survives(victim: &Victim) -> Result<(), Failure> {
     let demo = Demo::find().await?;
     demo.ready().await?;
-    let person = demo.sign_in("ada", "alpha").await?;
+    let person = demo.sign_in("manager", "alpha").await?;
     let session = terminal(&person, "alpha").await?;
     let id = session.id.to_string();
     let mut viewer = Viewer::open(&person, &id).await?;
