@@ -15,6 +15,8 @@ mod error;
 mod hub;
 mod message;
 mod nats;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use bus::{Bus, DEFAULT_DEADLINE, Options};
 pub use error::{BusError, Cause};

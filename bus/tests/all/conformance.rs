@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::{PATIENCE, Server, namespace};
+use fastx_bus::testing::{PATIENCE, Server, namespace};
 use fastx_bus::{Bus, BusError, Hub, Subscription};
 use fastx_core::subject::{MANAGER_QUEUE, Operation, Subjects};
 use fastx_core::wire::operations::{Empty, TokenCheck};
@@ -218,7 +218,7 @@ async fn forbidden_publications_reach_nobody(members: &Members) {
             .unwrap(),
     ];
     for subject in [subjects.fleet(), subjects.heartbeat(members.b.caller())] {
-        crate::support::eventually("the refusal is known", async || {
+        fastx_bus::testing::eventually("the refusal is known", async || {
             members.a.publish(subject.clone(), &0).await == Err(BusError::Denied(subject.clone()))
         })
         .await;
@@ -241,7 +241,7 @@ async fn a_dropped_subscription_answers_no_more(members: &Members) {
         .await
         .unwrap();
     drop(requests);
-    crate::support::eventually("the server knows", async || {
+    fastx_bus::testing::eventually("the server knows", async || {
         members
             .a
             .node::<_, Empty>(

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::{PATIENCE, Server, eventually, free_port, try_join};
+use fastx_bus::testing::{PATIENCE, Server, eventually, free_port, try_join};
 use fastx_bus::{Bus, BusError, BusState, Cause, Options};
 use fastx_core::subject::{MANAGER_QUEUE, Operation};
 use fastx_core::wire::broker::{BrokerConfig, TransporterType};

@@ -5,5 +5,3 @@
 mod conformance;
 #[cfg(test)]
 mod connection;
-#[cfg(test)]
-mod support;

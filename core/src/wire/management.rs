@@ -24,9 +24,9 @@ pub struct ConfigStored {
     pub revision: String,
 }
 
-/// Answer to `GET /v1/config`.
+/// Answer to `GET /v1/config`; a problem with status 404 before the first configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConfigState {
-    /// The root in force; none before the first.
-    pub root: Option<RootDocument>,
+    /// The root in force.
+    pub root: RootDocument,
 }

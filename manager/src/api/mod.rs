@@ -90,11 +90,11 @@ fn answer<T: serde::Serialize>(result: Result<T, Problem>) -> Response {
 }
 
 async fn get_config(State(api): State<Api>) -> Response {
-    let root = configuration::root(&api.core).await;
-    answer(
-        root.map(|root| ConfigState { root })
-            .map_err(|e| store_problem(&e)),
-    )
+    answer(match configuration::root(&api.core).await {
+        Ok(Some(root)) => Ok(ConfigState { root }),
+        Ok(None) => Err(Problem::not_found("configuration yet")),
+        Err(error) => Err(store_problem(&error)),
+    })
 }
 
 async fn put_config(

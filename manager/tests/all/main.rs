@@ -8,6 +8,8 @@ mod address;
 #[cfg(test)]
 mod operations;
 #[cfg(test)]
+mod process;
+#[cfg(test)]
 mod store;
 #[cfg(test)]
 mod support;

@@ -1,4 +1,9 @@
-//! A real NATS server with the identities of a cluster, for the tests beside this folder.
+//! A real NATS server with the identities of a cluster, for tests.
+#![expect(
+    clippy::missing_panics_doc,
+    clippy::unwrap_used,
+    reason = "helpers of tests fail by panicking, as tests do"
+)]
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -7,7 +12,6 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use fastx_bus::{Bus, BusError, Options};
 use fastx_core::identity::{Authority, Seeds, ServerConfig};
 use fastx_core::names::BusNamespace;
 use fastx_core::subject::member_of;
@@ -16,11 +20,21 @@ use jiff::Timestamp;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tempfile::TempDir;
 
+use crate::{Bus, BusError, Options};
+
 /// Longest wait of a test.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server")
+            .field("port", &self.port)
+            .finish_non_exhaustive()
+    }
+}
 
 /// A server and what it takes to issue identities for it.
-pub(crate) struct Server {
+pub struct Server {
     authority: Authority,
     dir: TempDir,
     port: u16,
@@ -29,12 +43,13 @@ pub(crate) struct Server {
     revoked: BTreeMap<String, Timestamp>,
 }
 
-pub(crate) fn namespace() -> BusNamespace {
+/// Namespace of all buses of tests.
+pub fn namespace() -> BusNamespace {
     "test".parse().unwrap()
 }
 
 /// A port that nobody listens on just now.
-pub(crate) fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()
 }
@@ -53,7 +68,7 @@ fn program() -> PathBuf {
 
 impl Server {
     /// Starts one; `seed` tells the authorities of several apart.
-    pub(crate) async fn start(seed: u8) -> Self {
+    pub async fn start(seed: u8) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let ca = certificates(&dir);
         let all = |n: u8| [seed.wrapping_mul(16).wrapping_add(n); 32];
@@ -95,7 +110,7 @@ impl Server {
     }
 
     /// Runs the server and waits until it listens.
-    pub(crate) async fn up(&mut self) {
+    pub async fn up(&mut self) {
         let log = std::fs::File::create(self.dir.path().join("log")).unwrap();
         let child = Command::new(program())
             .arg("-c")
@@ -113,7 +128,7 @@ impl Server {
     }
 
     /// Kills the server at once.
-    pub(crate) fn kill(&mut self) {
+    pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
             child.kill().unwrap();
             child.wait().unwrap();
@@ -121,7 +136,7 @@ impl Server {
     }
 
     /// Puts the key of these credentials on the list and has the server read it.
-    pub(crate) fn revoke(&mut self, credentials: &Credentials) {
+    pub fn revoke(&mut self, credentials: &Credentials) {
         let key = fastx_core::identity::public_key(credentials).unwrap();
         self.revoked
             .insert(key, Timestamp::from_second(2_000_000_000).unwrap());
@@ -137,7 +152,7 @@ impl Server {
     }
 
     /// The identity of a member.
-    pub(crate) fn credentials(&self, caller: &str) -> Credentials {
+    pub fn credentials(&self, caller: &str) -> Credentials {
         let caller = caller.parse().unwrap();
         let seed: [u8; 32] = std::array::from_fn(|i| {
             let name: &str = AsRef::as_ref(&caller);
@@ -148,7 +163,7 @@ impl Server {
     }
 
     /// The `broker.json` of a member.
-    pub(crate) fn broker(&self, caller: &str) -> BrokerConfig {
+    pub fn broker(&self, caller: &str) -> BrokerConfig {
         BrokerConfig {
             transporter_type: TransporterType::Nats,
             host: "localhost".into(),
@@ -165,7 +180,7 @@ impl Server {
     }
 
     /// Connects as a member.
-    pub(crate) async fn join(&self, caller: &str) -> Bus {
+    pub async fn join(&self, caller: &str) -> Bus {
         try_join(self.broker(caller)).await.unwrap()
     }
 }
@@ -176,7 +191,8 @@ impl Drop for Server {
     }
 }
 
-pub(crate) async fn try_join(broker: BrokerConfig) -> Result<Bus, BusError> {
+/// Connects with this configuration.
+pub async fn try_join(broker: BrokerConfig) -> Result<Bus, BusError> {
     Bus::connect(broker, Options::default()).await
 }
 
@@ -198,10 +214,7 @@ fn certificates(dir: &TempDir) -> String {
 }
 
 /// Waits until a condition holds.
-pub(crate) async fn eventually<F: Future<Output = bool>>(
-    what: &str,
-    mut condition: impl FnMut() -> F,
-) {
+pub async fn eventually<F: Future<Output = bool>>(what: &str, mut condition: impl FnMut() -> F) {
     let deadline = tokio::time::Instant::now() + PATIENCE;
     let mut step = tokio::time::interval(Duration::from_millis(20));
     while !condition().await {
