@@ -66,6 +66,13 @@ export async function createMock({ port = 0, empty = false, startDelay = 400, si
   http.on("upgrade", (request, socket) => upgrade(mock, request, socket, "relay"));
   const direct = createServer((_request, response) => response.writeHead(404).end());
   direct.on("upgrade", (request, socket) => upgrade(mock, request, socket, "direct"));
+  const sockets = new Set();
+  for (const each of [http, direct]) {
+    each.on("connection", socket => {
+      sockets.add(socket);
+      socket.on("close", () => sockets.delete(socket));
+    });
+  }
   await new Promise(resolve => http.listen(port, "localhost", resolve));
   await new Promise(resolve => direct.listen(0, "localhost", resolve));
   mock.url = `http://localhost:${http.address().port}`;
@@ -81,8 +88,7 @@ export async function createMock({ port = 0, empty = false, startDelay = 400, si
     for (const timer of timers) clearTimeout(timer);
     for (const stream of mock.streams) stream.response.destroy();
     for (const { line } of mock.lines) line.cut();
-    http.closeAllConnections();
-    direct.closeAllConnections();
+    for (const socket of sockets) socket.destroy();
     await Promise.all([new Promise(done => http.close(done)), new Promise(done => direct.close(done))]);
   };
   return mock;
@@ -223,8 +229,8 @@ async function answer(mock, request, response, later) {
   const url = new URL(request.url, mock.url);
   try {
     if (url.pathname.startsWith("/mock/")) return await control(mock, request, response, url);
-    if (mock.faults.cut && url.pathname !== "/") return request.socket.destroy();
     if (!url.pathname.startsWith("/api/")) return page(mock, url, response);
+    if (mock.faults.cut) return request.socket.destroy();
     await api(mock, request, response, url, later);
   } catch (error) {
     const refusal = error instanceof Refusal ? error : new Refusal(500, "internal", String(error));

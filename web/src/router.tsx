@@ -10,6 +10,7 @@ import {
 } from "@tanstack/react-router";
 import { toProblem } from "./api/problem.ts";
 import { meQuery } from "./me.ts";
+import { ownPath } from "./own-path.ts";
 import { Home } from "./screens/home/home.tsx";
 import { SignedIn } from "./screens/signed-in.tsx";
 import { SignIn } from "./screens/signin/signin.tsx";
@@ -18,11 +19,6 @@ import { Shell } from "./ui/shell.tsx";
 
 interface Context {
   queries: QueryClient;
-}
-
-/** Only a path of this page may be gone to after sign-in. */
-function ownPath(value: unknown): string | undefined {
-  return typeof value === "string" && /^\/(?![/\\])/.test(value) ? value : undefined;
 }
 
 const words = (value: unknown): string | undefined =>
@@ -37,11 +33,11 @@ const root = createRootRouteWithContext<Context>()({
 const signIn = createRoute({
   getParentRoute: () => root,
   path: "/signin",
-  validateSearch: (search): { to?: string; reason?: string } => {
-    const to = ownPath(search.to);
-    const reason = words(search.reason);
-    return { ...(to ? { to } : {}), ...(reason ? { reason } : {}) };
-  },
+  // Each name is given even when its value is refused: what is not named here would pass unchecked.
+  validateSearch: (search): { to?: string | undefined; reason?: string | undefined } => ({
+    to: ownPath(search.to),
+    reason: words(search.reason),
+  }),
   component: SignIn,
 });
 
@@ -68,10 +64,9 @@ const home = createRoute({ getParentRoute: () => shell, path: "/", component: Ho
 const start = createRoute({
   getParentRoute: () => shell,
   path: "/start",
-  validateSearch: (search): { application?: string } => {
-    const application = words(search.application);
-    return application ? { application } : {};
-  },
+  validateSearch: (search): { application?: string | undefined } => ({
+    application: words(search.application),
+  }),
   component: lazyRouteComponent(() => import("./screens/start/start.tsx"), "Start"),
 });
 

@@ -11,7 +11,7 @@ export function Missing() {
   usePageTitle(text.common.notFound);
   return (
     <main className={classes.page}>
-      <Empty title={text.common.notFound} hint={text.common.notFoundHint}>
+      <Empty whole title={text.common.notFound} hint={text.common.notFoundHint}>
         <Button component={Link} to="/">
           {text.common.back}
         </Button>
@@ -28,6 +28,7 @@ export function Failed({ error, reset }: ErrorComponentProps) {
   };
   return (
     <main className={classes.page}>
+      <h1 className="hidden">{text.product}</h1>
       <ProblemView error={error} onRetry={retry} />
     </main>
   );

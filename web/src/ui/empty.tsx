@@ -5,13 +5,15 @@ import classes from "./empty.module.css";
 interface Props {
   title: string;
   hint?: string;
+  /** Whether it is all that the page has to say. */
+  whole?: boolean;
   children?: ReactNode;
 }
 
-export function Empty({ title, hint, children }: Props) {
+export function Empty({ title, hint, whole = false, children }: Props) {
   return (
     <div className={classes.empty}>
-      <h2>{title}</h2>
+      {whole ? <h1>{title}</h1> : <h2>{title}</h2>}
       {hint ? <p>{hint}</p> : null}
       {children ? <div className={classes.next}>{children}</div> : null}
     </div>

@@ -26,7 +26,7 @@ export function Shell() {
       </a>
       <header className={classes.header}>
         <div className={classes.inner}>
-          <Link to="/" className={classes.brand}>
+          <Link to="/" className={classes.brand} aria-label={me.cluster || text.product}>
             <Mark />
             <span className={classes.cluster}>{me.cluster || text.product}</span>
           </Link>

@@ -73,6 +73,8 @@ export const theme = createTheme({
         centered: true,
         // The library would lock scrolling with a style tag, which the page's policy bars; base.css does it.
         lockScroll: false,
+        // Its <header> is no landmark of the page.
+        attributes: { header: { role: "presentation" } },
         transitionProps: { duration: 120, transition: "fade" },
         overlayProps: { backgroundOpacity: 0.45, color: "#0b0f0e" },
       },

@@ -73,12 +73,19 @@ export function Bar(props: Props) {
     return () => clearTimeout(timer);
   }, [shown, stays, onShown]);
 
-  const onKeyDown = (event: KeyboardEvent) => {
-    if (event.key !== "Escape" || open !== undefined) return;
-    event.stopPropagation();
-    onShown(false);
-    viewer.current?.focus();
-  };
+  useEffect(() => {
+    // Before anything else sees it: tooltips take the key for themselves.
+    const onKeyDown = (event: KeyboardEvent) => {
+      if (event.key !== "Escape" || !place.current?.contains(document.activeElement)) return;
+      event.stopPropagation();
+      if (open !== undefined) return setOpen(undefined);
+      if (!live) return;
+      onShown(false);
+      viewer.current?.focus();
+    };
+    window.addEventListener("keydown", onKeyDown, true);
+    return () => window.removeEventListener("keydown", onKeyDown, true);
+  }, [open, live, onShown, viewer]);
   const hold = () => setHeld(true);
   const release = () => setHeld(place.current?.contains(document.activeElement) ?? false);
 
@@ -108,7 +115,6 @@ export function Bar(props: Props) {
       onPointerLeave={release}
       onFocus={hold}
       onBlur={event => setHeld(event.currentTarget.contains(event.relatedTarget))}
-      onKeyDown={onKeyDown}
     >
       <p className={classes.title}>{title}</p>
       <Items {...props} open={open} setOpen={setOpen} />
@@ -213,6 +219,7 @@ function Panel({ edge, name, icon: Icon, disabled = false, open, setOpen, childr
       trapFocus
       returnFocus
       withinPortal={false}
+      closeOnEscape={false}
     >
       <Popover.Target>
         <Tooltip label={name} position={AWAY[edge]} disabled={opened}>

@@ -21,7 +21,8 @@ import { useWide } from "./use-wide.ts";
 export function Servers() {
   usePageTitle(text.servers.pageTitle);
   const me = useMe();
-  if (me.role === "user") return <Empty title={text.servers.notAllowed} hint={text.servers.notAllowedHint} />;
+  if (me.role === "user")
+    return <Empty whole title={text.servers.notAllowed} hint={text.servers.notAllowedHint} />;
   return <ServerList />;
 }
 

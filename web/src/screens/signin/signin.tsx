@@ -96,6 +96,7 @@ function LocalForm() {
         size="md"
         value={login}
         error={missing.login}
+        aria-invalid={missing.login ? true : undefined}
         onChange={event => setLogin(event.currentTarget.value)}
       />
       <PasswordInput
@@ -106,6 +107,7 @@ function LocalForm() {
         size="md"
         value={password}
         error={missing.password ?? wrong}
+        aria-invalid={(missing.password ?? wrong) ? true : undefined}
         onChange={event => setPassword(event.currentTarget.value)}
         visibilityToggleButtonProps={{ "aria-label": text.signIn.show, tabIndex: 0 }}
       />

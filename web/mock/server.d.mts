@@ -1,0 +1,36 @@
+/** What tests may turn in the pretended cluster. */
+export interface Faults {
+  refuse: string | undefined;
+  cut: boolean;
+  tries: number;
+  direct: "open" | "refused" | "silent" | "unreachable";
+  relay: "open" | "refused" | "silent" | "unreachable";
+}
+export interface Mock {
+  url: string;
+  faults: Faults;
+  startDelay: number;
+  log: {
+    keys: number[];
+    clipboard: string[];
+    sizes: string[];
+    opened: { way: string; session: string; mode: string }[];
+    starts: { key: string; application?: string; command?: string; geometry?: string }[];
+  };
+  streams: Set<unknown>;
+  putSession(part: Record<string, unknown>): { id: string };
+  removeSession(id: string): void;
+  putServer(serverId: string, part: Record<string, unknown>): void;
+  removeServer(serverId: string): void;
+  endSession(id: string, reason?: string): void;
+  cut(): void;
+  restore(): void;
+  forget(): void;
+  closeDisplays(code: number, reason: string, id?: string): void;
+  cutDisplays(): void;
+  copyInSession(words: string): void;
+  signIn(login: string): string;
+  signOut(reason: string): void;
+  stop(): Promise<void>;
+}
+export function createMock(options?: { port?: number; empty?: boolean; startDelay?: number }): Promise<Mock>;

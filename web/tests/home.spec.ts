@@ -1,0 +1,141 @@
+import { card, expect, expectAccessible, test } from "./fixtures.ts";
+
+test.describe("sessions", () => {
+  test("are told in words, with pictures, and accessible @look", async ({ page, open }) => {
+    await open("/");
+    await expect(card(page, "Thesis")).toContainText("Running, left 12 minutes ago");
+    await expect(card(page, "Flow around a wing")).toContainText("Open elsewhere, 1 viewer");
+    await expect(card(page, "Logs")).toContainText("Unreachable since");
+    await expect(card(page, "Thesis").locator("img")).toBeVisible();
+    await expect(page.getByRole("article")).toHaveCount(3);
+    await expectAccessible(page);
+  });
+
+  test("change live", async ({ page, mock, open }) => {
+    await open("/");
+    await expect(card(page, "Thesis")).toContainText("left 12 minutes ago");
+    mock.putSession({ id: "a1", viewers: 2 });
+    await expect(card(page, "Thesis")).toContainText("Open elsewhere, 2 viewers");
+    mock.putSession({ id: "a9", name: "Fresh" });
+    await expect(card(page, "Fresh")).toBeVisible();
+    mock.removeSession("a9");
+    await expect(card(page, "Fresh")).toHaveCount(0);
+    mock.putServer("node-1", { online: false });
+    await expect(card(page, "Thesis")).toContainText("Unreachable since");
+  });
+
+  for (const way of ["resumption", "a reset"] as const) {
+    test(`a cut of 60 s loses nothing, by ${way}`, async ({ page, mock, open }) => {
+      await page.clock.install();
+      await open("/");
+      await expect(card(page, "Thesis")).toContainText("Running");
+      mock.cut();
+      await page.clock.runFor(3_000);
+      await expect(page.getByText("Not connected.")).toBeVisible();
+      mock.putSession({ id: "a1", name: "Renamed meanwhile" });
+      mock.putSession({ id: "a9", name: "Begun meanwhile" });
+      mock.removeSession("a3");
+      if (way === "a reset") mock.forget();
+      await page.clock.runFor(57_000);
+      await expect(card(page, "Thesis"), "what was known stays").toBeVisible();
+      mock.restore();
+      await page.clock.runFor(12_000);
+      await expect(card(page, "Renamed meanwhile")).toBeVisible();
+      await expect(card(page, "Begun meanwhile")).toBeVisible();
+      await expect(card(page, "Logs")).toHaveCount(0);
+      await expect(page.getByText("Not connected.")).toHaveCount(0);
+    });
+  }
+
+  test("come back at a click when the line is cut", async ({ page, mock, open }) => {
+    await open("/");
+    await expect(card(page, "Thesis")).toBeVisible();
+    mock.cut();
+    const now = page.getByRole("button", { name: "Connect now" });
+    await expect(now).toBeVisible();
+    mock.restore();
+    await now.click();
+    await expect(page.getByText("Not connected.")).toHaveCount(0);
+  });
+
+  test("are not polled: a quiet page asks for nothing", async ({ page, open }) => {
+    await page.clock.install();
+    await open("/");
+    await expect(card(page, "Thesis").locator("img")).toBeVisible();
+    const asked: string[] = [];
+    page.on("request", request => asked.push(request.url()));
+    await page.clock.runFor(30_000);
+    expect(asked).toEqual([]);
+  });
+
+  test("hide their pictures, and remember it", async ({ page, open }) => {
+    await open("/");
+    await expect(card(page, "Thesis").locator("img")).toBeVisible();
+    await page.getByRole("button", { name: "Hide pictures" }).click();
+    await expect(page.locator("article img")).toHaveCount(0);
+    await page.reload();
+    await expect(page.getByRole("button", { name: "Show pictures" })).toBeVisible();
+    await expect(page.locator("article img")).toHaveCount(0);
+  });
+
+  test("are renamed by keyboard", async ({ page, open }) => {
+    await open("/");
+    await page.getByRole("button", { name: "More for Thesis" }).press("Enter");
+    await page.getByRole("menuitem", { name: "Rename" }).press("Enter");
+    await expect(page.getByLabel("Name", { exact: true })).toBeFocused();
+    await expectAccessible(page);
+    await page.keyboard.type("Chapter 4");
+    await page.keyboard.press("Enter");
+    await expect(card(page, "Chapter 4")).toBeVisible();
+  });
+
+  test("end after saying what is lost", async ({ page, open }) => {
+    await open("/");
+    await page.getByRole("button", { name: "More for Flow around a wing" }).click();
+    await page.getByRole("menuitem", { name: "End session" }).click();
+    const dialog = page.getByRole("dialog");
+    await expect(dialog).toContainText("paraview wing.vtk on node-3.lab.example.org");
+    await expect(dialog).toContainText("1 person is connected");
+    await expect(dialog.getByRole("button", { name: "Keep it running" })).toBeFocused();
+    await expectAccessible(page);
+    await dialog.getByRole("button", { name: "End session" }).click();
+    await expect(card(page, "Flow around a wing")).toHaveCount(0);
+  });
+
+  test("show why they are where they are, and their log", async ({ page, open }) => {
+    await open("/");
+    await page.getByRole("button", { name: "More for Thesis" }).click();
+    await page.getByRole("menuitem", { name: "Details" }).click();
+    await page.getByText("Why this server").click();
+    await expect(page.getByText("node-1 was chosen from 6 servers.")).toBeVisible();
+    await expect(page.getByText("It takes no new sessions.")).toBeVisible();
+    await page.getByText("Log", { exact: true }).click();
+    await expect(page.getByText("Xvnc TigerVNC")).toBeVisible();
+    await expectAccessible(page);
+  });
+
+  test("that failed stay with their reason until put away", async ({ page, mock, open }) => {
+    mock.putSession({
+      id: "a8",
+      name: "Crashed",
+      state: "ended",
+      endReason: "The program ended with status 127.",
+    });
+    await open("/");
+    await expect(page.getByText("The program ended with status 127.")).toBeVisible();
+    await page.getByRole("button", { name: "Remove from list: Crashed" }).click();
+    await expect(page.getByText("Crashed")).toHaveCount(0);
+    await page.reload();
+    await expect(card(page, "Thesis")).toBeVisible();
+    await expect(page.getByText("Crashed")).toHaveCount(0);
+  });
+
+  test("disconnect their viewers", async ({ page, mock, open }) => {
+    mock.putSession({ id: "a1", viewers: 1 });
+    await open("/");
+    await page.getByRole("button", { name: "More for Thesis" }).click();
+    await page.getByRole("menuitem", { name: "Disconnect viewers" }).click();
+    await expect(page.getByText("Everybody was disconnected from Thesis")).toBeVisible();
+    await expect(card(page, "Thesis")).toContainText("left just now");
+  });
+});

@@ -1,0 +1,110 @@
+import { expect, expectAccessible, test } from "./fixtures.ts";
+
+test.describe("start", () => {
+  test.use({ empty: true });
+
+  test("offers applications first, accessible @look", async ({ page, open }) => {
+    await open("/");
+    await expect(page.getByRole("heading", { name: "Start your first session" })).toBeVisible();
+    await expect(page.getByRole("button", { name: "Desktop" })).toBeVisible();
+    await expectAccessible(page);
+  });
+
+  test("has an accessible form @look", async ({ page, open }) => {
+    await open("/start", "maria");
+    await expect(page.getByLabel("Command")).toBeVisible();
+    await page.getByText("Fixed").click();
+    await expect(page.getByLabel("Resolution")).toBeVisible();
+    await expectAccessible(page);
+  });
+
+  test("is one click to the desktop, with its phases told", async ({ page, mock, open }) => {
+    mock.startDelay = 700;
+    await open("/");
+    await page.getByRole("button", { name: "Desktop" }).click();
+    await expect(page.getByText("Choosing a server")).toBeVisible();
+    await expect(page.getByText("Starting on node-3")).toBeVisible();
+    await expect(page.getByText("Server chosen")).toBeVisible();
+    await expect(page.getByRole("application", { name: "Desktop of Desktop" })).toBeVisible();
+    expect(mock.log.starts).toHaveLength(1);
+    expect(mock.log.starts[0]?.application).toBe("desktop");
+  });
+
+  test("remembers what was used last", async ({ page, open }) => {
+    await open("/");
+    await page.getByRole("button", { name: "ParaView" }).click();
+    await expect(page.getByRole("application")).toBeVisible();
+    await page.getByRole("button", { name: "Disconnect" }).click();
+    await expect(page.getByRole("listitem").filter({ hasText: "ParaView" }).last()).toBeVisible();
+    const tiles = page.locator("section[aria-labelledby=start] li");
+    await expect(tiles.first()).toContainText("ParaView");
+  });
+
+  test("says why no server fits, for each of them", async ({ page, mock, open }) => {
+    mock.faults.refuse = "no-server-fits";
+    await open("/");
+    await page.getByRole("button", { name: "Desktop" }).click();
+    const refusal = page.getByRole("alert");
+    await expect(refusal).toContainText("No server fits");
+    await expect(refusal).toContainText("ask your administrator for room");
+    const reason = refusal.getByText("It has no free GPU. (gpu-only)").first();
+    await expect(reason).toBeHidden();
+    await refusal.getByText("Why none of 6 servers").click();
+    await expect(reason).toBeVisible();
+    await expect(refusal.getByText("It has been silent for more than 90 seconds.")).toBeVisible();
+    await expectAccessible(page);
+    await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+    await refusal.getByRole("button", { name: "Copy report" }).click();
+    const report = await page.evaluate(() => navigator.clipboard.readText());
+    expect(report).toContain("node-1: It has no free GPU. (gpu-only)");
+    expect(report).toMatch(/Trace id: [0-9a-f]{32}/);
+    mock.faults.refuse = undefined;
+    await refusal.getByRole("button", { name: "Try again" }).click();
+    await expect(page.getByRole("application")).toBeVisible();
+  });
+
+  test("takes a command, a size and a name by keyboard", async ({ page, mock, open }) => {
+    await open("/start", "maria");
+    await expect(page.getByLabel("Command")).toBeFocused();
+    await page.keyboard.press("Enter");
+    await expect(page.getByText("Enter the command to start.")).toBeVisible();
+    await page.keyboard.type("xterm -e top");
+    await page.getByText("Fixed").click();
+    await page.getByLabel("Resolution").selectOption("1920x1080");
+    await page.getByLabel("Name").fill("Watch");
+    await page.getByLabel("Server", { exact: true }).selectOption("node-2");
+    await page.getByRole("button", { name: "Start", exact: true }).press("Enter");
+    await expect(page.getByRole("application", { name: "Desktop of Watch" })).toBeVisible();
+    expect(mock.log.starts[0]).toMatchObject({
+      command: "xterm -e top",
+      geometry: "1920x1080",
+      serverId: "node-2",
+    });
+  });
+
+  test("asks again under the same key when the answer was lost", async ({ page, mock, open }) => {
+    await open("/");
+    let lost = false;
+    await page.route("**/api/v1/sessions", async route => {
+      if (lost || route.request().method() !== "POST") return route.fallback();
+      lost = true;
+      await route.fetch();
+      await route.abort("connectionreset");
+    });
+    await page.getByRole("button", { name: "Desktop" }).click();
+    await expect(page.getByRole("application")).toBeVisible();
+    expect(mock.log.starts).toHaveLength(2);
+    expect(mock.log.starts[0]?.key).toBe(mock.log.starts[1]?.key);
+  });
+
+  test("that fails after it was accepted ends with the reason", async ({ page, mock, open }) => {
+    mock.faults.refuse = "never-runs";
+    await open("/");
+    await page.getByRole("button", { name: "Terminal" }).click();
+    await expect(page.getByText("Starting on node-3")).toBeVisible();
+    const id = page.url().split("/").at(-1) ?? "";
+    mock.endSession(id, "xfce4-terminal: command not found");
+    await expect(page.getByRole("heading", { name: "The session has ended" })).toBeVisible();
+    await expect(page.getByText("xfce4-terminal: command not found")).toBeVisible();
+  });
+});
