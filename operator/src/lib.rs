@@ -1,1 +1,42 @@
-//! Placeholder.
+//! The operator: makes clusters, compute nodes and balancer scripts what their specs say.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`app`] | the composition root |
+//! | [`config`] | settings |
+//! | [`client`] | the Kubernetes client |
+//! | [`leader`] | which replica works |
+//! | [`queue`], [`controller`] | the work queue and the driver that all controllers share |
+//! | [`cache`], [`watches`], [`world`] | what is known, and who hears of which change |
+//! | [`apply`] | the only writes to the API server |
+//! | [`context`] | what every controller works with; statuses and Events |
+//! | [`cluster`], [`node`], [`script`] | one folder a kind: observe, validate, plan, apply, status |
+//! | [`managers`] | the managers' API |
+//! | [`pki`] | certificates |
+//! | [`pods`] | what we keep of Pods |
+//! | [`kind`], [`meta`], [`names`] | kinds, labels and names of what we make |
+//! | [`reload`] | the helper beside the transporter |
+//! | [`metrics`] | what is counted |
+
+pub mod app;
+pub mod apply;
+pub mod cache;
+pub mod client;
+pub mod cluster;
+pub mod config;
+pub mod context;
+pub mod controller;
+pub mod kind;
+pub mod leader;
+pub mod managers;
+pub mod meta;
+pub mod metrics;
+pub mod names;
+pub mod node;
+pub mod pki;
+pub mod pods;
+pub mod queue;
+pub mod reload;
+pub mod script;
+pub mod watches;
+pub mod world;

@@ -1,0 +1,347 @@
+//! What a cluster has in secrets: certificates, the bus's keys, the store's login. Made once, kept, renewed in time.
+//!
+//! This is the one step between validation and plan that is not pure: keys are random.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use fastx_core::identity::{Authority as BusAuthority, SEED_BYTES, Seeds};
+use fastx_core::names::hex;
+use jiff::Timestamp;
+use rand::CryptoRng;
+
+use super::validate::{ValidCluster, ValidStore};
+use crate::config::Lifetimes;
+use crate::names;
+use crate::pki::{Authority, Data, Leaf, LeafRequest, PkiError, RenewAt};
+
+/// Who has a certificate of the cluster's authority.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Holder {
+    /// The store, as a server.
+    Store,
+    /// The transporter, as a server.
+    Nats,
+    /// The managers, as servers.
+    Manager,
+    /// The operator, as a client of the managers.
+    Operator,
+    /// The nodes, as servers of the web address.
+    Web,
+}
+
+impl Holder {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Store,
+        Self::Nats,
+        Self::Manager,
+        Self::Operator,
+        Self::Web,
+    ];
+
+    /// Name of the Secret.
+    pub fn secret(self, cluster: &str) -> String {
+        let part = match self {
+            Self::Store => "store",
+            Self::Nats => "nats",
+            Self::Manager => "manager",
+            Self::Operator => "operator",
+            Self::Web => "web",
+        };
+        format!("{cluster}-{part}-tls")
+    }
+}
+
+/// Secrets of a cluster as they are now; none for each that is missing.
+#[derive(Debug, Clone, Default)]
+pub struct Existing {
+    /// The authority.
+    pub authority: Option<Arc<Data>>,
+    /// Certificates.
+    pub leaves: BTreeMap<Holder, Arc<Data>>,
+    /// The bus's keys.
+    pub bus_keys: Option<Arc<Data>>,
+    /// The store's login.
+    pub store_login: Option<Arc<Data>>,
+    /// The managers' `broker.json`.
+    pub manager_broker: Option<Arc<Data>>,
+}
+
+/// Keys of the bus.
+#[derive(Clone)]
+pub struct BusKeys {
+    /// Seeds of operator, accounts and signing keys.
+    pub seeds: [u8; SEED_BYTES],
+    /// Seed of the managers' own key.
+    pub manager_seed: [u8; 32],
+    /// When they were made; also the time in all JWTs, so that equal input gives equal text.
+    pub issued: Timestamp,
+    /// Identities of nodes: name → public key and uid of the ComputeNode.
+    pub members: BTreeMap<String, Member>,
+    /// Revoked public keys.
+    pub revoked: BTreeMap<String, Timestamp>,
+}
+
+/// An identity that was given to a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// Public key.
+    pub key: String,
+    /// Uid of the ComputeNode that it was given to.
+    pub uid: String,
+}
+
+impl std::fmt::Debug for BusKeys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BusKeys")
+            .field("members", &self.members.keys())
+            .field("revoked", &self.revoked.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Prefix of the keys that list identities.
+pub const MEMBER_PREFIX: &str = "member.";
+/// Prefix of the keys that list revoked identities.
+pub const REVOKED_PREFIX: &str = "revoked.";
+
+impl BusKeys {
+    /// Reads them from their Secret; none when it is missing or damaged.
+    pub fn read(data: &Data) -> Option<Self> {
+        let text = |key: &str| String::from_utf8(data.get(key)?.clone()).ok();
+        let mut members = BTreeMap::new();
+        let mut revoked = BTreeMap::new();
+        for (key, value) in data {
+            let value = String::from_utf8_lossy(value);
+            if let Some(node) = key.strip_prefix(MEMBER_PREFIX) {
+                let (key, uid) = value.split_once(' ')?;
+                let member = Member {
+                    key: key.to_owned(),
+                    uid: uid.to_owned(),
+                };
+                members.insert(node.to_owned(), member);
+            } else if let Some(public) = key.strip_prefix(REVOKED_PREFIX) {
+                revoked.insert(public.to_owned(), value.parse().ok()?);
+            }
+        }
+        Some(Self {
+            seeds: data.get("seeds")?.as_slice().try_into().ok()?,
+            manager_seed: data.get("manager-seed")?.as_slice().try_into().ok()?,
+            issued: text("issued")?.parse().ok()?,
+            members,
+            revoked,
+        })
+    }
+
+    /// What signs identities.
+    pub fn authority(&self) -> BusAuthority {
+        BusAuthority::new(&Seeds::split(&self.seeds))
+    }
+}
+
+/// The store's login.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StoreLogin {
+    /// Name.
+    pub user: String,
+    /// Password.
+    pub password: String,
+}
+
+impl std::fmt::Debug for StoreLogin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StoreLogin")
+            .field("user", &self.user)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Everything secret that a cluster is made of.
+#[derive(Debug, Clone)]
+pub struct Material {
+    /// Certificate authority.
+    pub authority: Authority,
+    /// Certificates.
+    pub leaves: BTreeMap<Holder, Leaf>,
+    /// Keys of the bus.
+    pub bus: BusKeys,
+    /// Login of our own store.
+    pub store_login: Option<StoreLogin>,
+    /// `broker.json` of the managers as it is.
+    pub manager_broker: Option<String>,
+    /// When a certificate wants to be renewed.
+    pub renew_at: Timestamp,
+}
+
+/// Keeps what there is, makes what is missing, renews what is due.
+pub fn material(
+    cluster: &ValidCluster,
+    existing: &Existing,
+    web_hosts: &[String],
+    lifetimes: &Lifetimes,
+    now: Timestamp,
+    rng: &mut impl CryptoRng,
+) -> Result<Material, PkiError> {
+    let before = existing.authority.as_deref().and_then(Authority::read);
+    let (authority, RenewAt(mut renew_at)) =
+        Authority::advance(before, &cluster.key.name, lifetimes, now)?;
+    let mut leaves = BTreeMap::new();
+    for holder in Holder::ALL {
+        if holder == Holder::Store && !matches!(cluster.store, ValidStore::Ferret { .. }) {
+            continue;
+        }
+        let before = existing.leaves.get(&holder).and_then(|d| Leaf::read(d));
+        let request = request(cluster, holder, web_hosts);
+        let (leaf, RenewAt(at)) = Leaf::advance(before, &request, &authority, lifetimes, now)?;
+        renew_at = renew_at.min(at);
+        leaves.insert(holder, leaf);
+    }
+    Ok(Material {
+        authority,
+        leaves,
+        bus: bus_keys(existing.bus_keys.as_deref(), now, rng),
+        store_login: match cluster.store {
+            ValidStore::Ferret { .. } => Some(store_login(existing.store_login.as_deref(), rng)),
+            ValidStore::External { .. } => None,
+        },
+        manager_broker: existing
+            .manager_broker
+            .as_ref()
+            .and_then(|d| String::from_utf8(d.get("broker.json")?.clone()).ok()),
+        renew_at,
+    })
+}
+
+fn request(cluster: &ValidCluster, holder: Holder, web_hosts: &[String]) -> LeafRequest {
+    let (name, namespace) = (&cluster.key.name, &cluster.key.namespace);
+    let names = match holder {
+        Holder::Store => names::hosts(&names::store(name), namespace),
+        Holder::Nats => {
+            let mut hosts = names::hosts(&names::nats(name), namespace);
+            let peers = names::nats_peers(name);
+            hosts.extend(
+                names::hosts(&peers, namespace)
+                    .iter()
+                    .map(|h| format!("*.{h}")),
+            );
+            let outside = cluster.nats_exposure.as_ref();
+            hosts.extend(outside.and_then(|e| e.host_name.clone()));
+            hosts
+        }
+        Holder::Manager => names::hosts(&names::manager(name), namespace),
+        Holder::Operator => Vec::new(),
+        Holder::Web => web_hosts.to_vec(),
+    };
+    LeafRequest {
+        common_name: match holder {
+            Holder::Operator => crate::meta::OPERATOR.to_owned(),
+            other => other.secret(name).trim_end_matches("-tls").to_owned(),
+        },
+        names,
+    }
+}
+
+fn bus_keys(existing: Option<&Data>, now: Timestamp, rng: &mut impl CryptoRng) -> BusKeys {
+    existing.and_then(BusKeys::read).unwrap_or_else(|| {
+        let mut seeds = [0; SEED_BYTES];
+        let mut manager_seed = [0; 32];
+        rng.fill_bytes(&mut seeds);
+        rng.fill_bytes(&mut manager_seed);
+        BusKeys {
+            seeds,
+            manager_seed,
+            issued: Timestamp::from_second(now.as_second()).unwrap_or(now),
+            members: BTreeMap::new(),
+            revoked: BTreeMap::new(),
+        }
+    })
+}
+
+fn store_login(existing: Option<&Data>, rng: &mut impl CryptoRng) -> StoreLogin {
+    let text = |key: &str| String::from_utf8(existing?.get(key)?.clone()).ok();
+    match (text("username"), text("password")) {
+        (Some(user), Some(password)) if !user.is_empty() && !password.is_empty() => {
+            StoreLogin { user, password }
+        }
+        _ => {
+            let mut bytes = [0; 24];
+            rng.fill_bytes(&mut bytes);
+            StoreLogin {
+                user: "fastx".to_owned(),
+                password: hex(&bytes),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::super::validate::tests::valid;
+    use super::*;
+    use rand::SeedableRng as _;
+    use std::time::Duration;
+
+    pub(crate) const LIFETIMES: Lifetimes = Lifetimes {
+        leaf: Duration::from_secs(600),
+        authority: Duration::from_secs(6000),
+    };
+
+    pub(crate) fn made(cluster: &ValidCluster, existing: &Existing) -> Material {
+        let now = Timestamp::from_second(1_800_000_000).unwrap();
+        let mut rng = rand::rngs::StdRng::seed_from_u64(7);
+        material(
+            cluster,
+            existing,
+            &["desk.example".into()],
+            &LIFETIMES,
+            now,
+            &mut rng,
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn an_external_store_needs_no_login_and_no_certificate() {
+        let cluster =
+            valid("store: {engine: External, external: {uriSecretRef: {name: db, key: uri}}}");
+        let material = made(&cluster, &Existing::default());
+        assert!(material.store_login.is_none());
+        assert!(!material.leaves.contains_key(&Holder::Store));
+    }
+
+    #[test]
+    fn the_operator_is_known_by_its_common_name() {
+        let material = made(&valid(""), &Existing::default());
+        let pem = &material.leaves[&Holder::Operator].pair.cert;
+        use rustls_pki_types::pem::PemObject as _;
+        let der = rustls_pki_types::CertificateDer::from_pem_slice(pem.as_bytes()).unwrap();
+        assert_eq!(
+            fastx_lifecycle::tls::common_name(&der).as_deref(),
+            Some("fastx-operator")
+        );
+    }
+
+    #[test]
+    fn members_and_revocations_are_read_beside_the_seeds() {
+        let data: Data = [
+            ("seeds", vec![1; SEED_BYTES]),
+            ("manager-seed", vec![2; 32]),
+            ("issued", b"2027-01-01T00:00:00Z".to_vec()),
+            ("member.desk", b"UKEY u-1".to_vec()),
+            ("revoked.UOLD", b"2027-01-02T00:00:00Z".to_vec()),
+        ]
+        .map(|(k, v)| (k.to_owned(), v))
+        .into();
+        let keys = BusKeys::read(&data).unwrap();
+        assert_eq!(
+            keys.members["desk"],
+            Member {
+                key: "UKEY".into(),
+                uid: "u-1".into()
+            }
+        );
+        assert_eq!(keys.revoked.len(), 1);
+        assert!(!format!("{keys:?}").contains("UKEY"));
+    }
+}

@@ -1,0 +1,162 @@
+//! What is there of a cluster: from the caches, and from Secrets that are read by name.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use fastx_crds::{BalancerScript, ComputeNode};
+
+use super::material::{Existing, Holder};
+use super::validate::{ValidCluster, ValidStore};
+use crate::apply::ApplyError;
+use crate::context::Context;
+use crate::kind::Kind;
+use crate::managers::Report;
+use crate::meta;
+use crate::names;
+use crate::pods::PodView;
+use crate::queue::Key;
+
+/// What is there.
+#[derive(Debug)]
+pub struct Observed {
+    /// Its nodes that could be read.
+    pub nodes: Vec<Arc<ComputeNode>>,
+    /// Its scripts that could be read.
+    pub scripts: Vec<Arc<BalancerScript>>,
+    /// Pods of store, transporter and managers.
+    pub pods: Vec<Arc<PodView>>,
+    /// Its secrets.
+    pub existing: Existing,
+    /// What the managers say.
+    pub report: Report,
+    /// Secrets that the spec names and that are missing: name and what it is for.
+    pub missing: Vec<(String, &'static str)>,
+}
+
+/// Most names in the web certificate.
+const MAX_HOSTS: usize = 120;
+
+/// Looks at everything.
+pub async fn observe(context: &Context, cluster: &ValidCluster) -> Result<Observed, ApplyError> {
+    let key = &cluster.key;
+    let mut pods = context.world.pods_of(key);
+    pods.retain(|p| p.label(meta::NODE).is_none());
+    Ok(Observed {
+        nodes: context.world.nodes_of(key),
+        scripts: context.world.scripts_of(key),
+        pods,
+        existing: existing(context, cluster).await?,
+        report: context.reports.get(key),
+        missing: missing(context, cluster).await?,
+    })
+}
+
+async fn existing(context: &Context, cluster: &ValidCluster) -> Result<Existing, ApplyError> {
+    let name = &cluster.key.name;
+    let read = async |secret: String| {
+        let key = Key::new(&cluster.key.namespace, secret);
+        context.applier.secret(&key).await
+    };
+    let mut existing = Existing {
+        authority: read(names::authority(name)).await?,
+        bus_keys: read(names::bus_keys(name)).await?,
+        store_login: read(names::store_login(name)).await?,
+        manager_broker: read(names::manager_broker(name)).await?,
+        ..Existing::default()
+    };
+    for holder in Holder::ALL {
+        if let Some(data) = read(holder.secret(name)).await? {
+            existing.leaves.insert(holder, data);
+        }
+    }
+    Ok(existing)
+}
+
+/// Secrets that somebody else must make. Only looked at while nothing says that they were read already.
+async fn missing(
+    context: &Context,
+    cluster: &ValidCluster,
+) -> Result<Vec<(String, &'static str)>, ApplyError> {
+    let mut wanted: Vec<(&String, &'static str)> = Vec::new();
+    if let Some(users) = &cluster.users_secret {
+        wanted.push((users, "authentication.local.usersSecretRef"));
+    }
+    if let ValidStore::External { uri, ca } = &cluster.store {
+        wanted.push((&uri.name, "store.external.uriSecretRef"));
+        wanted.extend(ca.iter().map(|ca| (&ca.name, "store.external.caSecretRef")));
+    }
+    let mut missing = Vec::new();
+    for (name, field) in wanted {
+        let key = Key::new(&cluster.key.namespace, name);
+        if context
+            .applier
+            .metadata(Kind::Secret, &key)
+            .await?
+            .is_none()
+        {
+            missing.push((name.clone(), field));
+        }
+    }
+    Ok(missing)
+}
+
+/// Names in the certificate that nodes show: of the web address, of the nodes among themselves, and of their own addresses.
+pub fn web_hosts(cluster: &ValidCluster, nodes: &[Arc<ComputeNode>]) -> Vec<String> {
+    let (name, namespace) = (&cluster.key.name, &cluster.key.namespace);
+    let mut hosts: BTreeSet<String> = names::hosts(&names::web(name), namespace)
+        .into_iter()
+        .collect();
+    hosts.extend(
+        names::hosts(&names::nodes(name), namespace)
+            .iter()
+            .map(|h| format!("*.{h}")),
+    );
+    hosts.insert("localhost".to_owned());
+    hosts.extend(cluster.host_names.iter().cloned());
+    hosts.extend(cluster.web.host_name.clone());
+    let own = nodes
+        .iter()
+        .flat_map(|n| &n.spec.urls)
+        .filter_map(|u| host_of(u));
+    hosts.extend(own.take(MAX_HOSTS));
+    hosts.into_iter().collect()
+}
+
+/// Host of `https://HOST[:PORT]`.
+fn host_of(url: &str) -> Option<String> {
+    let uri: http::Uri = url.parse().ok()?;
+    let host = uri.host()?;
+    Some(
+        host.trim_start_matches('[')
+            .trim_end_matches(']')
+            .to_ascii_lowercase(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::validate::tests::valid;
+    use super::*;
+
+    #[test]
+    fn the_web_certificate_is_good_for_every_way_in() {
+        let node: ComputeNode = serde_yaml_ng::from_str(
+            "apiVersion: fastx.dev/v1alpha1\nkind: ComputeNode\nmetadata: {name: a}\nspec: {clusterRef: {name: site}, external: {}, urls: ['https://Own.example:3300', 'https://[2001:db8::1]:3300']}",
+        )
+        .unwrap();
+        let hosts = web_hosts(
+            &valid("web: {hostNames: [desk.example]}"),
+            &[Arc::new(node)],
+        );
+        for host in [
+            "desk.example",
+            "own.example",
+            "2001:db8::1",
+            "site-web.area.svc",
+            "*.site-nodes.area.svc",
+            "localhost",
+        ] {
+            assert!(hosts.contains(&host.to_owned()), "{host} of {hosts:?}");
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! Everything that a cluster consists of, as objects. Pure: the same input gives the same objects.
+
+pub mod documents;
+mod manager;
+mod nats;
+mod network;
+pub(crate) mod pod;
+mod secrets;
+mod store;
+pub mod web;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::material::Material;
+use super::validate::{ValidCluster, ValidStore};
+use crate::kind::{Kind, Object};
+use crate::meta;
+use crate::names;
+use crate::pods::PodView;
+
+pub use secrets::{broker_document, nats_address};
+
+/// What is to be applied for a cluster.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// Objects, in the order of application.
+    pub ensure: Vec<Object>,
+    /// Pods whose kubelet should look at its Secrets now: name → what their annotation should say.
+    pub nudge: BTreeMap<String, String>,
+}
+
+/// Annotation of a Pod whose change makes the kubelet look at mounted Secrets at once.
+pub const NUDGE: &str = "fastx.dev/secrets";
+
+/// Plans a cluster.
+pub fn plan(
+    cluster: &ValidCluster,
+    material: &Material,
+    pods: &[Arc<PodView>],
+    now: Timestamp,
+) -> Plan {
+    let mut ensure = secrets::secrets(cluster, material, now);
+    let mounted = mounted(&ensure);
+    if matches!(cluster.store, ValidStore::Ferret { .. }) {
+        ensure.extend(store::objects(cluster, material));
+    }
+    ensure.extend(nats::objects(cluster));
+    ensure.extend(manager::objects(cluster, material));
+    ensure.extend(web::objects(cluster));
+    ensure.extend(network::policies(cluster));
+    ensure.push(account(cluster));
+    ensure.sort_by(|a, b| (a.kind, &a.name).cmp(&(b.kind, &b.name)));
+    Plan {
+        ensure,
+        nudge: nudge(&mounted, pods),
+    }
+}
+
+fn account(cluster: &ValidCluster) -> Object {
+    let name = &cluster.key.name;
+    let mut body = json!({
+        "metadata": meta::owned(&cluster.owner, meta::labels(name, "account", None)),
+        "automountServiceAccountToken": false,
+    });
+    if !cluster.images.pull_secrets.is_empty() {
+        body["imagePullSecrets"] = pod::named(&cluster.images.pull_secrets);
+    }
+    Object::new(Kind::ServiceAccount, names::account(name), body)
+}
+
+/// For each component the digest of the Secrets that its Pods mount.
+fn mounted(objects: &[Object]) -> BTreeMap<&'static str, String> {
+    ["nats", "manager"]
+        .into_iter()
+        .map(|component| {
+            let contents: Vec<&Value> = objects
+                .iter()
+                .filter(|o| o.body["metadata"]["labels"][meta::COMPONENT] == component)
+                .map(|o| &o.body["data"])
+                .collect();
+            (component, meta::digest(&json!(contents)))
+        })
+        .collect()
+}
+
+fn nudge(
+    mounted: &BTreeMap<&'static str, String>,
+    pods: &[Arc<PodView>],
+) -> BTreeMap<String, String> {
+    pods.iter()
+        .filter(|pod| !pod.deleting())
+        .filter_map(|pod| {
+            let wanted = mounted.get(pod.label(meta::COMPONENT)?)?;
+            (pod.annotation(NUDGE) != Some(wanted)).then(|| (pod.name().to_owned(), wanted.clone()))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::material::Existing;
+    use super::super::material::tests::made;
+    use super::super::validate::tests::valid;
+    use super::*;
+
+    fn planned(spec: &str) -> Plan {
+        let cluster = valid(spec);
+        let material = made(&cluster, &Existing::default());
+        plan(
+            &cluster,
+            &material,
+            &[],
+            Timestamp::from_second(1_800_000_000).unwrap(),
+        )
+    }
+
+    fn list(plan: &Plan) -> Vec<String> {
+        plan.ensure
+            .iter()
+            .map(|o| format!("{} {}", o.kind.name(), o.name))
+            .collect()
+    }
+
+    #[test]
+    fn a_default_cluster() {
+        assert_eq!(
+            list(&planned("")),
+            [
+                "Secret site-authority",
+                "Secret site-bus-keys",
+                "Secret site-manager-broker",
+                "Secret site-manager-tls",
+                "Secret site-nats-config",
+                "Secret site-nats-tls",
+                "Secret site-operator-tls",
+                "Secret site-store-login",
+                "Secret site-store-tls",
+                "Secret site-web-tls",
+                "ServiceAccount site-fastx",
+                "Service site-manager",
+                "Service site-nats",
+                "Service site-nats-peers",
+                "Service site-nodes",
+                "Service site-store",
+                "Service site-web",
+                "NetworkPolicy site-manager",
+                "NetworkPolicy site-nats",
+                "NetworkPolicy site-nodes",
+                "NetworkPolicy site-store",
+                "PodDisruptionBudget site-manager",
+                "StatefulSet site-nats",
+                "StatefulSet site-store",
+                "Deployment site-manager",
+            ]
+        );
+    }
+
+    #[test]
+    fn one_manager_has_no_budget_and_an_external_store_no_pod() {
+        let objects = list(&planned(
+            "manager: {replicas: 1}\ntransporter: {replicas: 3}\nstore: {engine: External, external: {uriSecretRef: {name: db, key: uri}}}",
+        ));
+        assert!(
+            !objects.iter().any(|o| o.contains("site-store")),
+            "{objects:?}"
+        );
+        assert!(!objects.contains(&"PodDisruptionBudget site-manager".to_owned()));
+        assert!(objects.contains(&"PodDisruptionBudget site-nats".to_owned()));
+    }
+
+    #[test]
+    fn everything_has_our_labels_and_goes_away_with_its_owner() {
+        for object in planned("").ensure {
+            let metadata = &object.body["metadata"];
+            assert_eq!(metadata["labels"][meta::CLUSTER], "site", "{}", object.name);
+            assert_eq!(metadata["labels"][meta::MANAGED_BY], meta::OPERATOR);
+            assert_eq!(metadata["ownerReferences"][0]["uid"], "u-site");
+            assert!(object.name.starts_with("site-"));
+        }
+    }
+
+    #[test]
+    fn all_pods_are_restricted_and_have_no_token() {
+        for object in planned("transporter: {replicas: 3}").ensure {
+            let pod = &object.body["spec"]["template"]["spec"];
+            if !pod.is_object() {
+                continue;
+            }
+            assert_eq!(
+                pod["automountServiceAccountToken"], false,
+                "{}",
+                object.name
+            );
+            assert_eq!(pod["securityContext"]["runAsNonRoot"], true);
+            assert_eq!(
+                pod["securityContext"]["seccompProfile"]["type"],
+                "RuntimeDefault"
+            );
+            let containers = [&pod["initContainers"], &pod["containers"]];
+            for container in containers.iter().filter_map(|c| c.as_array()).flatten() {
+                let context = &container["securityContext"];
+                assert_eq!(context["allowPrivilegeEscalation"], false, "{container}");
+                assert_eq!(context["capabilities"]["drop"][0], "ALL");
+                assert_eq!(context["readOnlyRootFilesystem"], true);
+                assert!(
+                    container["resources"]["requests"]["memory"].is_string(),
+                    "{container}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn no_secret_value_is_outside_of_secrets() {
+        let cluster = valid("");
+        let material = made(&cluster, &Existing::default());
+        let password = material.store_login.clone().unwrap().password;
+        for object in plan(&cluster, &material, &[], Timestamp::UNIX_EPOCH).ensure {
+            if object.kind != Kind::Secret {
+                let text = object.body.to_string();
+                assert!(
+                    !text.contains(&password) && !text.contains("PRIVATE KEY"),
+                    "{}",
+                    object.name
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_same_input_gives_the_same_objects() {
+        assert_eq!(list(&planned("")), list(&planned("")));
+        let cluster = valid("");
+        let material = made(&cluster, &Existing::default());
+        let at = |s| Timestamp::from_second(s).unwrap();
+        // Only the generation of a new broker.json depends on the time.
+        let strip = |plan: Plan| {
+            let mut objects = plan.ensure;
+            objects.retain(|o| o.name != "site-manager-broker");
+            objects
+        };
+        assert_eq!(
+            strip(plan(&cluster, &material, &[], at(1))),
+            strip(plan(&cluster, &material, &[], at(2)))
+        );
+    }
+
+    #[test]
+    fn pods_with_old_secrets_are_nudged_once() {
+        let cluster = valid("");
+        let material = made(&cluster, &Existing::default());
+        let pod = |nudge: &str| -> Arc<PodView> {
+            Arc::new(
+                serde_yaml_ng::from_str(&format!(
+                    "metadata: {{name: site-nats-0, labels: {{{}: nats}}, annotations: {{{NUDGE}: '{nudge}'}}}}",
+                    meta::COMPONENT
+                ))
+                .unwrap(),
+            )
+        };
+        let nudge = |pod| plan(&cluster, &material, &[pod], Timestamp::UNIX_EPOCH).nudge;
+        let first = nudge(pod("old"));
+        assert_eq!(first.len(), 1);
+        assert!(nudge(pod(&first["site-nats-0"])).is_empty());
+    }
+}

@@ -1,0 +1,206 @@
+//! The cluster managers: a Deployment of equals.
+
+use serde_json::{Value, json};
+
+use super::super::material::{Holder, Material};
+use super::super::validate::{ValidCluster, ValidStore};
+use super::pod;
+use crate::kind::{Kind, Object};
+use crate::meta;
+use crate::names;
+
+pub(super) fn objects(cluster: &ValidCluster, material: &Material) -> Vec<Object> {
+    let name = &cluster.key.name;
+    let metadata = || meta::owned(&cluster.owner, meta::labels(name, "manager", None));
+    let selector = meta::pod_selector(name, "manager");
+    let service = json!({
+        "metadata": metadata(),
+        "spec": {
+            "type": "ClusterIP",
+            "selector": selector,
+            "ports": [{"name": "api", "port": 3310, "targetPort": "api"}],
+        },
+    });
+    let mut objects = vec![
+        Object::new(Kind::Service, names::manager(name), service),
+        Object::new(
+            Kind::Deployment,
+            names::manager(name),
+            deployment(cluster, material),
+        ),
+    ];
+    if cluster.manager_replicas > 1 {
+        let budget = json!({
+            "metadata": metadata(),
+            "spec": {
+                "maxUnavailable": 1,
+                "unhealthyPodEvictionPolicy": "AlwaysAllow",
+                "selector": {"matchLabels": selector},
+            },
+        });
+        objects.push(Object::new(Kind::Budget, names::manager(name), budget));
+    }
+    objects
+}
+
+fn deployment(cluster: &ValidCluster, material: &Material) -> Value {
+    let name = &cluster.key.name;
+    let labels = meta::labels(name, "manager", None);
+    json!({
+        "metadata": meta::owned(&cluster.owner, labels.clone()),
+        "spec": {
+            "replicas": cluster.manager_replicas,
+            "revisionHistoryLimit": 2,
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
+            "selector": {"matchLabels": meta::pod_selector(name, "manager")},
+            "template": {
+                "metadata": {
+                    "labels": labels,
+                    // Clients of the store read its authority at their start only.
+                    "annotations": {"fastx.dev/authority": meta::digest(&json!(material.authority.bundle()))},
+                },
+                "spec": pod_spec(cluster),
+            },
+        },
+    })
+}
+
+fn pod_spec(cluster: &ValidCluster) -> Value {
+    let name = &cluster.key.name;
+    let uid = pod::FASTX_UID;
+    let mut spec = pod::base(&names::account(name), pod::security(uid, uid, uid));
+    spec["terminationGracePeriodSeconds"] = 30.into();
+    spec["containers"] = json!([container(cluster)]);
+    spec["volumes"] = json!([
+        {"name": "config", "projected": {"defaultMode": 0o440, "sources": config_sources(cluster)}},
+        users_volume(cluster),
+        pod::empty_dir("tmp", "16Mi"),
+    ]);
+    spec["topologySpreadConstraints"] = json!([{
+        "maxSkew": 1, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "ScheduleAnyway",
+        "labelSelector": {"matchLabels": meta::pod_selector(name, "manager")},
+    }]);
+    spec
+}
+
+fn config_sources(cluster: &ValidCluster) -> Vec<Value> {
+    let name = &cluster.key.name;
+    let mut sources = vec![
+        pod::projected(
+            &names::manager_broker(name),
+            &[("broker.json", "broker.json")],
+        ),
+        pod::projected(
+            &Holder::Manager.secret(name),
+            &[
+                ("tls.crt", "tls/tls.crt"),
+                ("tls.key", "tls/tls.key"),
+                ("ca.crt", "tls/ca.crt"),
+            ],
+        ),
+    ];
+    match &cluster.store {
+        ValidStore::Ferret { .. } => {
+            sources.push(pod::projected(
+                &names::store_login(name),
+                &[("uri", "store/uri")],
+            ));
+            // Its own copy: the managers' folder of trust must not depend on the store's Secret.
+            sources.push(pod::projected(
+                &Holder::Store.secret(name),
+                &[("ca.crt", "store/ca.crt")],
+            ));
+        }
+        ValidStore::External { uri, ca } => {
+            sources.push(pod::projected(&uri.name, &[(&uri.key, "store/uri")]));
+            if let Some(ca) = ca {
+                sources.push(pod::projected(&ca.name, &[(&ca.key, "store/ca.crt")]));
+            }
+        }
+    }
+    sources
+}
+
+/// The folder of logins; empty while the Secret is missing, so that managers run and the condition says it.
+fn users_volume(cluster: &ValidCluster) -> Value {
+    match &cluster.users_secret {
+        Some(secret) => json!({"name": "users", "secret": {
+            "secretName": secret, "defaultMode": 0o440, "optional": true,
+        }}),
+        None => pod::empty_dir("users", "1Mi"),
+    }
+}
+
+fn container(cluster: &ValidCluster) -> Value {
+    let mut env = vec![
+        json!({"name": "FX_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}),
+        variable("FX_CONFIG_DIR", "/etc/fastx"),
+        variable("FX_TLS_DIR", "/etc/fastx/tls"),
+        variable("FX_STORE_URI_FILE", "/etc/fastx/store/uri"),
+        variable("FX_STORE_DATABASE", "fastx"),
+        variable("FX_USERS_DIR", "/etc/fastx-users"),
+        variable("FX_API_ADDR", "0.0.0.0:3310"),
+        variable("FX_HEALTH_ADDR", "0.0.0.0:9300"),
+        variable("FX_LOG_FORMAT", "json"),
+        variable("LOGLEVEL", cluster.log_level),
+    ];
+    if !matches!(cluster.store, ValidStore::External { ca: None, .. }) {
+        env.push(variable("FX_STORE_CA_FILE", "/etc/fastx/store/ca.crt"));
+    }
+    json!({
+        "name": "manager",
+        "image": cluster.images.fastx,
+        "imagePullPolicy": cluster.images.pull_policy,
+        "command": ["/usr/bin/fastx-manager"],
+        "env": env,
+        "ports": [{"name": "api", "containerPort": 3310}, {"name": "health", "containerPort": 9300}],
+        "securityContext": pod::locked(),
+        "resources": pod::resources(
+            cluster.manager_resources.as_ref(),
+            &[("cpu", "20m"), ("memory", "48Mi")],
+            &[("memory", "256Mi")],
+        ),
+        "startupProbe": pod::http_probe("/livez", "health", 1, 60),
+        "readinessProbe": pod::http_probe("/readyz", "health", 5, 2),
+        "livenessProbe": pod::http_probe("/livez", "health", 10, 6),
+        "volumeMounts": [
+            pod::mount("config", "/etc/fastx", true),
+            pod::mount("users", "/etc/fastx-users", true),
+            pod::mount("tmp", "/tmp", false),
+        ],
+    })
+}
+
+fn variable(name: &str, value: &str) -> Value {
+    json!({"name": name, "value": value})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::validate::tests::valid;
+    use super::*;
+
+    #[test]
+    fn an_external_store_comes_from_its_own_secrets() {
+        let cluster =
+            valid("store: {engine: External, external: {uriSecretRef: {name: db, key: address}}}");
+        let spec = pod_spec(&cluster).to_string();
+        assert!(
+            spec.contains(r#""key":"address","path":"store/uri""#),
+            "{spec}"
+        );
+        assert!(
+            !spec.contains("FX_STORE_CA_FILE") && !spec.contains("site-store"),
+            "{spec}"
+        );
+    }
+
+    #[test]
+    fn managers_start_without_the_secret_of_logins() {
+        let volume = users_volume(&valid(
+            "authentication: {local: {usersSecretRef: {name: people}}}",
+        ));
+        assert_eq!(volume["secret"]["secretName"], "people");
+        assert_eq!(volume["secret"]["optional"], true);
+    }
+}

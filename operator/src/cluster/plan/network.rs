@@ -1,0 +1,141 @@
+//! Who may reach whom. What is not named is refused.
+
+use serde_json::{Value, json};
+
+use super::super::validate::{ValidCluster, ValidStore};
+use crate::kind::{Kind, Object};
+use crate::meta;
+use crate::names;
+
+pub(super) fn policies(cluster: &ValidCluster) -> Vec<Object> {
+    let name = &cluster.key.name;
+    let part = |component: &str| json!({"podSelector": {"matchLabels": meta::pod_selector(name, component)}});
+    let mut list = vec![
+        policy(
+            cluster,
+            names::nats(name),
+            "nats",
+            nats_rules(cluster, &part),
+        ),
+        policy(
+            cluster,
+            names::manager(name),
+            "manager",
+            manager_rules(cluster, &part),
+        ),
+        policy(
+            cluster,
+            names::nodes(name),
+            "node",
+            json!({
+                // Browsers and gateways may come from anywhere; desktops may go anywhere.
+                "policyTypes": ["Ingress"],
+                "ingress": [{"ports": [port(3300)]}, scrapers()],
+            }),
+        ),
+    ];
+    if matches!(cluster.store, ValidStore::Ferret { .. }) {
+        let rules = json!({
+            "policyTypes": ["Ingress", "Egress"],
+            "ingress": [{"from": [part("manager")], "ports": [port(27017)]}],
+            "egress": [],
+        });
+        list.push(policy(cluster, names::store(name), "store", rules));
+    }
+    list
+}
+
+fn nats_rules(cluster: &ValidCluster, part: &impl Fn(&str) -> Value) -> Value {
+    let members = if cluster.nats_exposure.is_some() {
+        json!({"ports": [port(4222)]})
+    } else {
+        json!({"from": [part("node"), part("manager")], "ports": [port(4222)]})
+    };
+    json!({
+        "policyTypes": ["Ingress", "Egress"],
+        "ingress": [members, {"from": [part("nats")], "ports": [port(6222)]}],
+        "egress": [{"to": [part("nats")], "ports": [port(6222)]}, names_service()],
+    })
+}
+
+fn manager_rules(cluster: &ValidCluster, part: &impl Fn(&str) -> Value) -> Value {
+    let store = match cluster.store {
+        ValidStore::Ferret { .. } => json!({"to": [part("store")], "ports": [port(27017)]}),
+        // Where it is stands in a Secret.
+        ValidStore::External { .. } => json!({}),
+    };
+    json!({
+        "policyTypes": ["Ingress", "Egress"],
+        "ingress": [
+            {
+                // Whoever comes in must also show the operator's certificate.
+                "from": [{
+                    "namespaceSelector": {},
+                    "podSelector": {"matchLabels": {meta::COMPONENT: "operator"}},
+                }],
+                "ports": [port(3310)],
+            },
+            scrapers(),
+        ],
+        "egress": [
+            {"to": [part("nats")], "ports": [port(4222)]},
+            store,
+            names_service(),
+        ],
+    })
+}
+
+/// Metrics are for namespaces that an administrator has marked.
+fn scrapers() -> Value {
+    json!({
+        "from": [{"namespaceSelector": {"matchLabels": {"fastx.dev/scrape": "true"}}}],
+        "ports": [port(9300)],
+    })
+}
+
+fn names_service() -> Value {
+    json!({"ports": [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}]})
+}
+
+fn port(port: u16) -> Value {
+    json!({"protocol": "TCP", "port": port})
+}
+
+fn policy(cluster: &ValidCluster, name: String, component: &str, mut spec: Value) -> Object {
+    let labels = meta::labels(&cluster.key.name, component, None);
+    spec["podSelector"] = json!({"matchLabels": meta::pod_selector(&cluster.key.name, component)});
+    Object::new(
+        Kind::NetworkPolicy,
+        name,
+        json!({"metadata": meta::owned(&cluster.owner, labels), "spec": spec}),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::validate::tests::valid;
+    use super::*;
+
+    fn rules(spec: &str, name: &str) -> Value {
+        let found = policies(&valid(spec)).into_iter().find(|p| p.name == name);
+        found.unwrap().body["spec"].clone()
+    }
+
+    #[test]
+    fn only_managers_reach_the_store_and_it_reaches_nobody() {
+        let store = rules("", "site-store");
+        assert_eq!(store["ingress"].as_array().unwrap().len(), 1);
+        assert_eq!(
+            store["ingress"][0]["from"][0]["podSelector"]["matchLabels"][meta::COMPONENT],
+            "manager"
+        );
+        assert_eq!(store["egress"], json!([]));
+    }
+
+    #[test]
+    fn the_bus_is_open_to_the_outside_only_when_exposed() {
+        assert!(rules("", "site-nats")["ingress"][0]["from"].is_array());
+        let exposed = rules("transporter: {exposure: {type: LoadBalancer}}", "site-nats");
+        assert!(exposed["ingress"][0].get("from").is_none());
+    }
+}

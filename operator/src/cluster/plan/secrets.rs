@@ -1,0 +1,271 @@
+//! The Secrets of a cluster, `nats.conf` and the managers' `broker.json` among them.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use fastx_core::identity::ServerConfig;
+use fastx_core::names::CallerId;
+use fastx_core::secret::Secret;
+use fastx_core::subject::Member;
+use fastx_core::wire::broker::{BrokerConfig, Credentials, SCHEMA, TransporterType};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::super::material::{Holder, Material};
+use super::super::validate::ValidCluster;
+use crate::kind::{Kind, Object};
+use crate::meta;
+use crate::names;
+
+/// Where the transporter's certificate is in its Pods.
+const NATS_TLS: &str = "/etc/nats/tls";
+
+pub(super) fn secrets(cluster: &ValidCluster, material: &Material, now: Timestamp) -> Vec<Object> {
+    let name = &cluster.key.name;
+    let mut list = vec![
+        secret(
+            cluster,
+            names::authority(name),
+            "authority",
+            text(&material.authority.write()),
+        ),
+        secret(
+            cluster,
+            names::bus_keys(name),
+            "authority",
+            bus_keys(material),
+        ),
+        secret(
+            cluster,
+            names::nats_config(name),
+            "nats",
+            one("nats.conf", &nats_conf(cluster, material)),
+        ),
+        secret(
+            cluster,
+            names::manager_broker(name),
+            "manager",
+            one("broker.json", &manager_broker(cluster, material, now)),
+        ),
+    ];
+    let bundle = material.authority.bundle();
+    for (holder, leaf) in &material.leaves {
+        let component = match holder {
+            Holder::Store => "store",
+            Holder::Nats => "nats",
+            Holder::Manager => "manager",
+            Holder::Operator => "operator",
+            Holder::Web => "node",
+        };
+        list.push(secret(
+            cluster,
+            holder.secret(name),
+            component,
+            text(&leaf.write(&bundle)),
+        ));
+    }
+    if let Some(login) = &material.store_login {
+        let host = names::host(&names::store(name), &cluster.key.namespace);
+        let uri = format!(
+            "mongodb://{}:{}@{host}:27017/?tls=true&authMechanism=SCRAM-SHA-256",
+            login.user, login.password
+        );
+        let data = BTreeMap::from([
+            ("username".to_owned(), login.user.clone()),
+            ("password".to_owned(), login.password.clone()),
+            ("uri".to_owned(), uri),
+        ]);
+        list.push(secret(
+            cluster,
+            names::store_login(name),
+            "manager",
+            text(&data),
+        ));
+    }
+    list
+}
+
+fn secret(cluster: &ValidCluster, name: String, component: &str, data: Value) -> Object {
+    let labels = meta::labels(&cluster.key.name, component, None);
+    Object::new(
+        Kind::Secret,
+        name,
+        json!({"metadata": meta::owned(&cluster.owner, labels), "type": "Opaque", "data": data}),
+    )
+}
+
+fn text(data: &BTreeMap<String, String>) -> Value {
+    data.iter()
+        .map(|(k, v)| (k.clone(), Value::from(BASE64.encode(v))))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
+}
+
+fn one(key: &str, value: &str) -> Value {
+    json!({key: BASE64.encode(value)})
+}
+
+/// Members and revocations are merged in beside these by whoever gives identities and takes them away.
+fn bus_keys(material: &Material) -> Value {
+    json!({
+        "seeds": BASE64.encode(material.bus.seeds),
+        "manager-seed": BASE64.encode(material.bus.manager_seed),
+        "issued": BASE64.encode(material.bus.issued.to_string()),
+    })
+}
+
+fn nats_conf(cluster: &ValidCluster, material: &Material) -> String {
+    let (name, namespace) = (&cluster.key.name, &cluster.key.namespace);
+    let server = names::nats(name);
+    let peers = names::host(&names::nats_peers(name), namespace);
+    let routes = if cluster.nats_replicas > 1 {
+        (0..cluster.nats_replicas)
+            .map(|i| format!("{server}-{i}.{peers}:6222"))
+            .collect()
+    } else {
+        Vec::new()
+    };
+    material.bus.authority().nats_conf(
+        &cluster.bus,
+        &material.bus.revoked,
+        material.bus.issued,
+        &ServerConfig {
+            name: "$POD_NAME".to_owned(),
+            listen: "0.0.0.0:4222".to_owned(),
+            monitor: "0.0.0.0:8222".to_owned(),
+            certificate: format!("{NATS_TLS}/tls.crt"),
+            key: format!("{NATS_TLS}/tls.key"),
+            ca: format!("{NATS_TLS}/ca.crt"),
+            routes,
+        },
+    )
+}
+
+fn manager_broker(cluster: &ValidCluster, material: &Material, now: Timestamp) -> String {
+    let caller = names::manager_caller(&cluster.key.name);
+    let caller: CallerId = caller
+        .parse()
+        .expect("a cluster's name has at most 40 letters, digits and dashes");
+    let credentials = material.bus.authority().member(
+        Member::Manager,
+        &caller,
+        material.bus.manager_seed,
+        material.bus.issued,
+    );
+    broker_document(
+        cluster,
+        &material.authority.bundle(),
+        nats_address(cluster, false),
+        credentials,
+        material.manager_broker.as_deref(),
+        now,
+    )
+}
+
+/// Host and port of the transporter, for members inside or outside of the Kubernetes cluster.
+pub fn nats_address(cluster: &ValidCluster, outside: bool) -> (String, u16) {
+    let inside = names::host(&names::nats(&cluster.key.name), &cluster.key.namespace);
+    if outside && let Some(exposure) = &cluster.nats_exposure {
+        let port = exposure.node_port.or(exposure.port).unwrap_or(4222);
+        let host = exposure.host_name.clone().unwrap_or(inside);
+        return (host, u16::try_from(port).unwrap_or(4222));
+    }
+    (inside, 4222)
+}
+
+/// A member's `broker.json`. Its generation stays with its content and grows with each change,
+/// past anything that a lost Secret may have had: the time counts too.
+pub fn broker_document(
+    cluster: &ValidCluster,
+    bundle: &str,
+    (host, port): (String, u16),
+    credentials: Credentials,
+    existing: Option<&str>,
+    now: Timestamp,
+) -> String {
+    let mut wanted = BrokerConfig {
+        transporter_type: TransporterType::Nats,
+        host,
+        port,
+        password: Secret::default(),
+        reject_unauthorized: true,
+        namespace: cluster.bus.clone(),
+        schema: SCHEMA,
+        generation: 0,
+        hosts: Vec::new(),
+        credentials: Some(credentials),
+        ca: bundle.to_owned(),
+    };
+    let existing = existing.and_then(|text| BrokerConfig::parse(text).ok());
+    let before = existing.as_ref().map_or(0, |e| e.generation);
+    wanted.generation = before;
+    if existing.as_ref() != Some(&wanted) {
+        let now = u64::try_from(now.as_second()).unwrap_or(0);
+        wanted.generation = now.max(before + 1);
+    }
+    serde_json::to_string(&wanted).expect("a broker document has only texts and numbers")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::material::Existing;
+    use super::super::super::material::tests::made;
+    use super::super::super::validate::tests::valid;
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    #[test]
+    fn a_broker_document_keeps_its_generation_while_nothing_changes() {
+        let cluster = valid("");
+        let material = made(&cluster, &Existing::default());
+        let document = |existing: Option<&str>, bundle: &str, now| {
+            let seed = material.bus.manager_seed;
+            let credentials = material.bus.authority().member(
+                Member::Node,
+                &"desk".parse().unwrap(),
+                seed,
+                material.bus.issued,
+            );
+            let address = nats_address(&cluster, false);
+            broker_document(&cluster, bundle, address, credentials, existing, at(now))
+        };
+        let generation = |text: &str| BrokerConfig::parse(text).unwrap().generation;
+        let first = document(None, "a", 100);
+        assert_eq!(generation(&first), 100);
+        assert_eq!(document(Some(&first), "a", 200), first);
+        let second = document(Some(&first), "b", 200);
+        assert_eq!(generation(&second), 200);
+        // A clock that went back does not take the generation with it.
+        assert_eq!(generation(&document(Some(&second), "c", 50)), 201);
+        assert_eq!(
+            BrokerConfig::parse(&second).unwrap().host,
+            "site-nats.area.svc"
+        );
+    }
+
+    #[test]
+    fn members_outside_get_the_exposed_address() {
+        let cluster = valid(
+            "transporter: {exposure: {type: NodePort, nodePort: 30422, hostName: bus.example}}",
+        );
+        assert_eq!(
+            nats_address(&cluster, true),
+            ("bus.example".to_owned(), 30422)
+        );
+        assert_eq!(nats_address(&cluster, false).1, 4222);
+    }
+
+    #[test]
+    fn three_servers_have_routes_to_each_other() {
+        let cluster = valid("transporter: {replicas: 3}");
+        let conf = nats_conf(&cluster, &made(&cluster, &Existing::default()));
+        assert!(
+            conf.contains("site-nats-2.site-nats-peers.area.svc:6222"),
+            "{conf}"
+        );
+    }
+}

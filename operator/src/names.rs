@@ -1,0 +1,64 @@
+//! Names of everything that we make for a cluster and for a node.
+
+macro_rules! of_cluster {
+    ($($(#[$doc:meta])* $function:ident => $suffix:literal),+ $(,)?) => {
+        $($(#[$doc])* pub fn $function(cluster: &str) -> String { format!("{cluster}-{}", $suffix) })+
+    };
+}
+
+of_cluster!(
+    /// Secret with the certificate authority.
+    authority => "authority",
+    /// Secret with the bus's signing keys, and who has an identity.
+    bus_keys => "bus-keys",
+    /// Secret with the store's login.
+    store_login => "store-login",
+    /// Store: StatefulSet, Service, NetworkPolicy.
+    store => "store",
+    /// Transporter: StatefulSet, Service, NetworkPolicy, budget.
+    nats => "nats",
+    /// Headless Service by which the transporter's servers find each other.
+    nats_peers => "nats-peers",
+    /// Secret with the transporter's configuration.
+    nats_config => "nats-config",
+    /// Managers: Deployment, Service, NetworkPolicy, budget.
+    manager => "manager",
+    /// Secret with the managers' identity on the bus.
+    manager_broker => "manager-broker",
+    /// The Service that users open.
+    web => "web",
+    /// Headless Service by which nodes find each other; also their NetworkPolicy.
+    nodes => "nodes",
+    /// Service account of all Pods; it has no rights and its token is mounted nowhere.
+    account => "fastx",
+);
+
+/// Secret with a node's `broker.json`.
+pub fn node_broker(node: &str) -> String {
+    format!("{node}-broker")
+}
+
+/// Claim of a node's home.
+pub fn node_home(node: &str) -> String {
+    format!("{node}-home")
+}
+
+/// Name under which managers speak on the bus.
+pub fn manager_caller(cluster: &str) -> String {
+    format!("{}{cluster}", fastx_core::subject::MANAGER_PREFIX)
+}
+
+/// Address of a Service inside the Kubernetes cluster.
+pub fn host(service: &str, namespace: &str) -> String {
+    format!("{service}.{namespace}.svc")
+}
+
+/// All the names by which a Service may be called.
+pub fn hosts(service: &str, namespace: &str) -> Vec<String> {
+    vec![
+        service.to_owned(),
+        format!("{service}.{namespace}"),
+        format!("{service}.{namespace}.svc"),
+        format!("{service}.{namespace}.svc.cluster.local"),
+    ]
+}

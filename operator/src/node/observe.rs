@@ -1,0 +1,168 @@
+//! What is there of a node: from the caches, and from Secrets that are read by name.
+
+use std::sync::Arc;
+
+use fastx_core::wire::status::NodeStatus;
+use fastx_crds::ComputeNode;
+
+use crate::apply::ApplyError;
+use crate::cluster::material::BusKeys;
+use crate::cluster::validate::{Invalid, ValidCluster, validate};
+use crate::context::Context;
+use crate::managers::Report;
+use crate::meta;
+use crate::names;
+use crate::pki::{Authority, Data};
+use crate::pods::PodView;
+use crate::queue::Key;
+
+/// What is there.
+#[derive(Debug)]
+pub(super) struct Observed {
+    /// The cluster.
+    pub(super) cluster: Cluster,
+    /// Keys of the bus, once the cluster has them.
+    pub(super) bus: Option<BusKeys>,
+    /// What members trust, once the cluster has an authority.
+    pub(super) bundle: Option<String>,
+    /// The node's `broker.json` and the seed of its key.
+    pub(super) broker: Option<Arc<Data>>,
+    /// The Pod.
+    pub(super) pod: Option<Arc<PodView>>,
+    /// Pods of all nodes of the cluster.
+    pub(super) peers: Vec<Arc<PodView>>,
+    /// What the managers say.
+    pub(super) report: Report,
+    /// Revision of the configuration that the node should run.
+    pub(super) revision: Option<String>,
+    /// Digest of the certificate that the Pod mounts.
+    pub(super) web_digest: String,
+}
+
+/// The cluster of a node.
+#[derive(Debug)]
+pub(super) enum Cluster {
+    /// There is none of that name.
+    Missing(String),
+    /// It is being deleted.
+    Deleting(String),
+    /// Its own spec is refused.
+    Invalid(String, Invalid),
+    /// There it is.
+    Present(Box<ValidCluster>),
+}
+
+impl Cluster {
+    /// The cluster, if it can be used.
+    pub(super) fn present(&self) -> Option<&ValidCluster> {
+        match self {
+            Self::Present(cluster) => Some(cluster),
+            _ => None,
+        }
+    }
+}
+
+impl Observed {
+    /// What the managers say of this node.
+    pub(super) fn said(&self, name: &str) -> Option<&NodeStatus> {
+        let status = self.report.status.as_deref()?;
+        status
+            .nodes
+            .iter()
+            .find(|(id, _)| id.as_str() == name)
+            .map(|(_, node)| node)
+    }
+
+    /// Running sessions; none when nobody knows.
+    pub(super) fn sessions(&self, name: &str) -> Option<u32> {
+        // Without a process there is no session, whatever was last heard.
+        if !self.desktop_runs() && self.pod.is_some() {
+            return Some(0);
+        }
+        let said = self.said(name)?;
+        said.online.then_some(said.sessions)
+    }
+
+    /// Whether the desktop's container runs.
+    pub(super) fn desktop_runs(&self) -> bool {
+        self.pod.as_ref().is_some_and(|pod| {
+            pod.container("desktop")
+                .is_some_and(|c| c.state.running.is_some())
+        })
+    }
+}
+
+pub(super) async fn observe(
+    context: &Context,
+    key: &Key,
+    node: &ComputeNode,
+) -> Result<Observed, ApplyError> {
+    let name = &node.spec.cluster_ref.name;
+    let cluster = Key::new(&key.namespace, name);
+    let read = async |secret: String| {
+        let key = Key::new(&key.namespace, secret);
+        context.applier.secret(&key).await
+    };
+    let found = find(context, &cluster);
+    let (mut bus, mut bundle, mut web_digest) = (None, None, String::new());
+    // Without the cluster its Secrets are gone or will be.
+    if found.present().is_some() {
+        bus = read(names::bus_keys(name))
+            .await?
+            .and_then(|d| BusKeys::read(&d));
+        let authority = read(names::authority(name)).await?;
+        bundle = authority
+            .and_then(|d| Authority::read(&d))
+            .map(|a| a.bundle());
+        web_digest = web(context, node, &cluster);
+    }
+    Ok(Observed {
+        broker: read(names::node_broker(&key.name)).await?,
+        bus,
+        bundle,
+        pod: context.world.pods.get(key),
+        peers: peers(context, &cluster),
+        report: context.reports.get(&cluster),
+        revision: context.roots.get(&cluster).and_then(|root| {
+            let id = key.name.parse().ok()?;
+            root.nodes
+                .contains_key(&id)
+                .then(|| root.node_revision(&id))
+        }),
+        web_digest,
+        cluster: found,
+    })
+}
+
+fn find(context: &Context, key: &Key) -> Cluster {
+    match context.world.cluster(key) {
+        None => Cluster::Missing(key.name.clone()),
+        Some(c) if c.metadata.deletion_timestamp.is_some() => Cluster::Deleting(key.name.clone()),
+        Some(c) => match validate(&c, &context.config.images) {
+            Ok(valid) => Cluster::Present(Box::new(valid)),
+            Err(invalid) => Cluster::Invalid(key.name.clone(), invalid),
+        },
+    }
+}
+
+/// Version of the certificate's Secret; its content need not be read for that.
+fn web(context: &Context, node: &ComputeNode, cluster: &Key) -> String {
+    if node.spec.tls.is_some() {
+        // Somebody else's Secret is not in the cache; the kubelet finds its changes by itself within a minute.
+        return String::new();
+    }
+    let secret = crate::cluster::material::Holder::Web.secret(&cluster.name);
+    let child = context
+        .world
+        .children(crate::kind::Kind::Secret)
+        .get(&Key::new(&cluster.namespace, secret));
+    child
+        .and_then(|c| c.metadata.annotations.as_ref()?.get(meta::HASH).cloned())
+        .unwrap_or_default()
+}
+
+fn peers(context: &Context, cluster: &Key) -> Vec<Arc<PodView>> {
+    let mut pods = context.world.pods_of(cluster);
+    pods.retain(|p| p.label(meta::NODE).is_some());
+    pods
+}
