@@ -6,6 +6,7 @@
 mod programs;
 mod recipe;
 
+use std::fs::File;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -92,6 +93,14 @@ pub(crate) enum ImagesError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The file that keeps out a second run could not be made.
+    #[error("could not lock {path}")]
+    Lock {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// Cargo did not describe the workspace.
     #[error("cargo metadata failed")]
     Metadata(#[from] cargo_metadata::Error),
@@ -121,6 +130,7 @@ pub(crate) fn all() -> Result<(), ImagesError> {
 /// Runs `cargo xtask images`.
 pub(crate) fn run(args: &Args) -> Result<(), ImagesError> {
     let paths = Paths::load()?;
+    let _lock = alone(&paths)?;
     let names = if args.names.is_empty() {
         Image::value_variants()
     } else {
@@ -133,6 +143,22 @@ pub(crate) fn run(args: &Args) -> Result<(), ImagesError> {
         }
     }
     Ok(())
+}
+
+/// Two of these at once would write the same files; the second waits, like a second cargo.
+fn alone(paths: &Paths) -> Result<File, ImagesError> {
+    let path = paths.localkube.join("lock/images");
+    let failed = |source| ImagesError::Lock {
+        path: path.clone(),
+        source,
+    };
+    std::fs::create_dir_all(paths.localkube.join("lock")).map_err(failed)?;
+    let file = File::create(&path).map_err(failed)?;
+    if file.try_lock().is_err() {
+        say("waiting for another `cargo xtask images` to end");
+        file.lock().map_err(failed)?;
+    }
+    Ok(file)
 }
 
 /// Builds with the scripts; a new name is only another reference to the same content.
