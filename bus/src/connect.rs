@@ -60,6 +60,8 @@ fn options(config: &BrokerConfig, caller: &CallerId) -> Result<ConnectOptions, B
         .subscription_capacity(CAPACITY)
         .ping_interval(Duration::from_secs(10))
         .request_timeout(None)
+        // Servers announce their addresses as numbers, which certificates do not name; `hosts` has them by name.
+        .ignore_discovered_servers()
         .reconnect_delay_callback(move |attempt| pause(&seed, attempt));
     if let Some(credentials) = &config.credentials {
         let text = format!(

@@ -41,6 +41,9 @@ pub struct Server {
     ca: String,
     child: Option<Child>,
     revoked: BTreeMap<String, Timestamp>,
+    /// Own route port, and those of the other servers of a cluster.
+    route: u16,
+    peers: Vec<u16>,
 }
 
 /// Namespace of all buses of tests.
@@ -70,7 +73,32 @@ impl Server {
     /// Starts one; `seed` tells the authorities of several apart.
     pub async fn start(seed: u8) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let ca = certificates(&dir);
+        certificates(&dir);
+        let mut server = Self::new(seed, dir, free_port(), Vec::new());
+        server.up().await;
+        server
+    }
+
+    /// Starts two that form a cluster.
+    pub async fn start_pair(seed: u8) -> [Self; 2] {
+        let dirs = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+        certificates(&dirs[0]);
+        for name in ["tls.crt", "tls.key", "ca.crt"] {
+            std::fs::copy(dirs[0].path().join(name), dirs[1].path().join(name)).unwrap();
+        }
+        let ports = [free_port(), free_port()];
+        let [first, second] = dirs;
+        let mut pair = [
+            Self::new(seed, first, ports[0], vec![ports[1]]),
+            Self::new(seed, second, ports[1], vec![ports[0]]),
+        ];
+        for server in &mut pair {
+            server.up().await;
+        }
+        pair
+    }
+
+    fn new(seed: u8, dir: TempDir, route: u16, peers: Vec<u16>) -> Self {
         let all = |n: u8| [seed.wrapping_mul(16).wrapping_add(n); 32];
         let seeds = Seeds {
             operator: all(1),
@@ -79,33 +107,41 @@ impl Server {
             nodes: all(4),
             managers: all(5),
         };
-        let mut server = Self {
+        let ca = std::fs::read_to_string(dir.path().join("ca.crt")).unwrap();
+        let server = Self {
             authority: Authority::new(&seeds),
             dir,
             port: free_port(),
             ca,
             child: None,
             revoked: BTreeMap::new(),
+            route,
+            peers,
         };
         server.write();
-        server.up().await;
         server
     }
 
     fn write(&self) {
         let path = |name: &str| self.dir.path().join(name).display().to_string();
         let config = ServerConfig {
-            name: "test".into(),
+            name: format!("test-{}", self.port),
             listen: format!("127.0.0.1:{}", self.port),
             monitor: "127.0.0.1:-1".into(),
             certificate: path("tls.crt"),
             key: path("tls.key"),
             ca: path("ca.crt"),
-            routes: Vec::new(),
+            routes: self
+                .peers
+                .iter()
+                .map(|p| format!("localhost:{p}"))
+                .collect(),
         };
         let text =
             self.authority
                 .nats_conf(&namespace(), &self.revoked, Timestamp::UNIX_EPOCH, &config);
+        // In a Pod every server has the same port to itself.
+        let text = text.replace("0.0.0.0:6222", &format!("127.0.0.1:{}", self.route));
         std::fs::write(self.dir.path().join("nats.conf"), text).unwrap();
     }
 
@@ -196,8 +232,8 @@ pub async fn try_join(broker: BrokerConfig) -> Result<Bus, BusError> {
     Bus::connect(broker, Options::default()).await
 }
 
-/// Writes a leaf certificate for this machine and gives the authority that it comes from.
-fn certificates(dir: &TempDir) -> String {
+/// Writes a leaf certificate for this machine and the authority that it comes from.
+fn certificates(dir: &TempDir) {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
@@ -210,7 +246,6 @@ fn certificates(dir: &TempDir) -> String {
     std::fs::write(dir.path().join("tls.crt"), leaf.pem()).unwrap();
     std::fs::write(dir.path().join("tls.key"), key.serialize_pem()).unwrap();
     std::fs::write(dir.path().join("ca.crt"), ca.pem()).unwrap();
-    ca.pem()
 }
 
 /// Waits until a condition holds.

@@ -226,3 +226,35 @@ async fn a_member_moves_to_another_server_with_its_subscriptions() {
     assert_eq!(tokio::join!(asking, answering).0, Ok(9));
     assert!(node.state().borrow().is_connected());
 }
+
+#[tokio::test]
+async fn members_of_different_servers_of_a_cluster_hear_each_other_and_move_when_one_dies() {
+    let [mut first, second] = Server::start_pair(1).await;
+    let manager = second.join("manager-1").await;
+    let mut broker = first.broker("a");
+    broker.hosts = vec![format!("localhost:{}", second.broker("a").port)];
+    // Alone first, so that the member surely is on the other server.
+    let mut requests = manager
+        .queue_subscribe(manager.subjects().all_store(), MANAGER_QUEUE)
+        .await
+        .unwrap();
+    let answering = tokio::spawn(async move {
+        while let Some(request) = requests.next().await {
+            request.respond(Ok(7)).await;
+        }
+    });
+    let apart = first.join("b").await;
+    let asks =
+        async |bus: &Bus| bus.store::<_, u32>(Operation::TokenCheck, &check()).await == Ok(7);
+    eventually("the servers have found each other", async || {
+        asks(&apart).await
+    })
+    .await;
+    let node = try_join(broker).await.unwrap();
+    first.kill();
+    eventually("it goes on with the other server", async || {
+        asks(&node).await
+    })
+    .await;
+    answering.abort();
+}
