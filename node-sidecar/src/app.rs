@@ -18,6 +18,7 @@ use fastx_lifecycle::tls::{self, CertFiles, ReloadingCert};
 use fastx_lifecycle::{https, telemetry};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
+use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
 use crate::configuration::{self, Configuration};
@@ -28,6 +29,7 @@ use crate::fleet::{self, Fleet};
 use crate::keys::{Keys, random_hex};
 use crate::links::{Hub, LinkPolicy, install_link};
 use crate::logins::{self, Logins};
+use crate::metrics::Metrics;
 use crate::node::{Node, Parts};
 use crate::peer::Certificates;
 use crate::sessions::{self, Chooser, Sessions, follow_scripts};
@@ -36,6 +38,9 @@ use crate::{api, heartbeat, web};
 
 /// The heartbeat loop is stuck after so long.
 const HEARTBEAT_SILENCE: Duration = Duration::from_mins(1);
+
+/// How long viewers and loops get to end.
+const DRAIN: Duration = Duration::from_secs(4);
 
 /// Why a node does not start.
 #[derive(Debug, thiserror::Error)]
@@ -95,6 +100,7 @@ pub struct App {
     listener: TcpListener,
     tls: Arc<rustls::ServerConfig>,
     shutdown: Shutdown,
+    tasks: TaskTracker,
 }
 
 /// Puts a node together; it answers from [`App::run`] on.
@@ -103,7 +109,9 @@ pub async fn build(config: Config, bus: BusSource, shutdown: Shutdown) -> Result
     let readiness = Readiness::new();
     let liveness = Liveness::new();
     let starting = readiness.block("start");
-    let registry = Arc::new(Mutex::new(prometheus_client::registry::Registry::default()));
+    let mut registry = prometheus_client::registry::Registry::default();
+    let metrics = Metrics::register(&mut registry);
+    let registry = Arc::new(Mutex::new(registry));
     let health_addr = health::serve(
         config.health_addr,
         readiness.clone(),
@@ -129,10 +137,16 @@ pub async fn build(config: Config, bus: BusSource, shutdown: Shutdown) -> Result
     let keys = Keys::load(&config.local_dir, &mut rand::rng())?;
     let tls = Arc::new(server_tls(&config.tls_dir, &keys, &shutdown)?);
     let broker = connection::open(&config, bus, &shutdown).await?;
-    let node = assemble(&config, keys, &broker, &shutdown).await?;
+    let tasks = TaskTracker::new();
+    let node = assemble(&config, keys, &broker, &tasks, &shutdown).await?;
     connection::ready_when_loaded(&readiness, &node, &shutdown);
     let pulse = liveness.register("heartbeat", HEARTBEAT_SILENCE);
-    tokio::spawn(heartbeat::run(node.clone(), pulse, shutdown.clone()));
+    tokio::spawn(heartbeat::run(
+        node.clone(),
+        metrics,
+        pulse,
+        shutdown.clone(),
+    ));
     drop(starting);
     tracing::info!(node = %node.me(), %web_addr, %health_addr, version = crate::VERSION, "node started");
     Ok(App {
@@ -143,6 +157,7 @@ pub async fn build(config: Config, bus: BusSource, shutdown: Shutdown) -> Result
         listener,
         tls,
         shutdown,
+        tasks,
     })
 }
 
@@ -150,6 +165,7 @@ async fn assemble(
     config: &Config,
     keys: Keys,
     broker: &Broker,
+    tasks: &TaskTracker,
     shutdown: &Shutdown,
 ) -> Result<Node, StartError> {
     let me: ServerId = broker.me.clone();
@@ -194,33 +210,33 @@ async fn assemble(
         tickets,
         shutdown.clone(),
     );
-    tokio::spawn(configuration::run(
+    tasks.spawn(configuration::run(
         configuration.clone(),
         transport.clone(),
         shutdown.clone(),
     ));
-    tokio::spawn(fleet::run(
+    tasks.spawn(fleet::run(
         fleet.clone(),
         transport.clone(),
         shutdown.clone(),
     ));
-    tokio::spawn(logins::run(
+    tasks.spawn(logins::run(
         logins.clone(),
         transport.clone(),
         shutdown.clone(),
     ));
-    tokio::spawn(follow_scripts(
+    tasks.spawn(follow_scripts(
         balancer,
         configuration.watch(),
         shutdown.clone(),
     ));
-    tokio::spawn(connection::follow_level(
+    tasks.spawn(connection::follow_level(
         config.log_level.clone(),
         configuration.clone(),
         news.clone(),
         shutdown.clone(),
     ));
-    sessions.spawn(shutdown);
+    sessions.spawn(tasks, shutdown);
     Ok(Node::new(Parts {
         me,
         boot,
@@ -233,6 +249,7 @@ async fn assemble(
         displays,
         events,
         news,
+        shutdown: shutdown.clone(),
         broker_generation: broker.generation.clone(),
     }))
 }
@@ -307,10 +324,15 @@ impl App {
         self.readiness.pending()
     }
 
-    /// Serves until shutdown.
+    /// Serves until shutdown; then viewers are told, and the last changes are written.
     pub async fn run(self) {
-        let router: Router = api::router(self.node.clone()).merge(web::router(self.node));
+        let router: Router = api::router(self.node.clone()).merge(web::router(self.node.clone()));
         https::serve(self.listener, self.tls, router, self.shutdown).await;
+        self.tasks.close();
+        let ending = async { tokio::join!(self.node.displays().drained(), self.tasks.wait()) };
+        if tokio::time::timeout(DRAIN, ending).await.is_err() {
+            tracing::warn!("something did not end in time");
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::configuration::Current;
 use crate::keys::Keys;
+use crate::metrics::Metrics;
 use crate::node::Node;
 use crate::readings::{Host, Readings};
 
@@ -85,7 +86,7 @@ pub fn server_object(
 }
 
 /// Sends heartbeats until shutdown.
-pub async fn run(node: Node, pulse: Pulse, shutdown: Shutdown) {
+pub async fn run(node: Node, metrics: Metrics, pulse: Pulse, shutdown: Shutdown) {
     let mut host = Host::new(Path::new("/proc"));
     let mut sequence = 0;
     let mut ticks = tokio::time::interval(INTERVAL);
@@ -106,6 +107,7 @@ pub async fn run(node: Node, pulse: Pulse, shutdown: Shutdown) {
         last = Some(Instant::now());
         sequence += 1;
         let server = node.server_object(host.read());
+        metrics.read(&node, &server);
         let beat = Heartbeat {
             schema: SCHEMA,
             boot: node.boot().to_owned(),

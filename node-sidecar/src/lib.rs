@@ -26,6 +26,7 @@ pub mod keys;
 pub mod links;
 pub mod locks;
 pub mod logins;
+pub mod metrics;
 pub mod node;
 pub mod peer;
 pub mod readings;

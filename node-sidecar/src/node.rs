@@ -5,6 +5,7 @@ use std::sync::Arc;
 use fastx_core::names::ServerId;
 use fastx_core::wire::server::ServerObject;
 use fastx_lifecycle::clock;
+use fastx_lifecycle::shutdown::Shutdown;
 use tokio::sync::{Notify, watch};
 
 use crate::configuration::Configuration;
@@ -43,6 +44,8 @@ pub struct Parts {
     pub events: Events,
     /// Told when the server object has news.
     pub news: Arc<Notify>,
+    /// The end of the process.
+    pub shutdown: Shutdown,
     /// Generation of the `broker.json` that runs.
     pub broker_generation: watch::Receiver<u64>,
 }
@@ -109,6 +112,11 @@ impl Node {
     /// Told when the server object has news.
     pub fn news(&self) -> &Notify {
         &self.parts.news
+    }
+
+    /// The end of the process.
+    pub fn shutdown(&self) -> &Shutdown {
+        &self.parts.shutdown
     }
 
     /// The node as it describes itself now.

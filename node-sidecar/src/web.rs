@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use fastx_core::names::hex;
-use rust_embed::RustEmbed;
+use rust_embed::{EmbeddedFile, RustEmbed};
 use tower_http::compression::CompressionLayer;
 
 use crate::node::Node;
@@ -55,11 +55,7 @@ async fn serve(
     let mut response = if known {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        let data = match file.data {
-            std::borrow::Cow::Borrowed(data) => Bytes::from_static(data),
-            std::borrow::Cow::Owned(data) => data.into(),
-        };
-        ([(header::CONTENT_TYPE, content_type(name))], data).into_response()
+        answer(name, file, &headers)
     };
     let headers = response.headers_mut();
     let caching = if name.starts_with("assets/") {
@@ -68,11 +64,36 @@ async fn serve(
         "no-cache"
     };
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(caching));
+    headers.append(header::VARY, HeaderValue::from_static("accept-encoding"));
     if let Ok(tag) = HeaderValue::from_str(&tag) {
         headers.insert(header::ETAG, tag);
     }
     secure(headers, &node);
     response
+}
+
+/// The file, already compressed where the build has made that and the browser takes it.
+fn answer(name: &str, file: EmbeddedFile, headers: &HeaderMap) -> Response {
+    let accepted = headers
+        .get_all(header::ACCEPT_ENCODING)
+        .iter()
+        .filter_map(|v| v.to_str().ok());
+    let brotli = accepted
+        .flat_map(|v| v.split(','))
+        .any(|e| e.trim().split(';').next() == Some("br"));
+    let compressed = brotli.then(|| Assets::get(&format!("{name}.br"))).flatten();
+    let kind = (header::CONTENT_TYPE, content_type(name));
+    match compressed {
+        Some(small) => ([kind, (header::CONTENT_ENCODING, "br")], bytes(small)).into_response(),
+        None => ([kind], bytes(file)).into_response(),
+    }
+}
+
+fn bytes(file: EmbeddedFile) -> Bytes {
+    match file.data {
+        std::borrow::Cow::Borrowed(data) => Bytes::from_static(data),
+        std::borrow::Cow::Owned(data) => data.into(),
+    }
 }
 
 fn no_client() -> Response {

@@ -37,7 +37,7 @@ pub(super) async fn connect(
     Id(id): Id,
     Json(body): Json<ConnectRequest>,
 ) -> Result<axum::Json<ConnectAnswer>, ApiError> {
-    let record = node.sessions().find(&user, &id, Want::Own)?;
+    let record = node.sessions().find(&user, &id, Want::Own).await?;
     if record.state == SessionState::Ended {
         return Err(crate::sessions::ended(&record).into());
     }

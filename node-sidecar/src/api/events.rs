@@ -1,5 +1,6 @@
 //! The stream of changes: server-sent events that go on where a browser left off.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,13 +55,17 @@ pub(super) async fn stream(
         revoked,
         sent: 0,
         waiting: Vec::new(),
+        servers: HashMap::new(),
         over: false,
     };
     match last.and_then(|id| listening.node.events().since(id)) {
         Some(missed) => {
             sent = missed.last().map_or(sent, |(n, _)| *n);
-            let events = missed.iter().filter_map(|change| listening.event(change));
-            listening.waiting = events.rev().collect();
+            let events: Vec<Event> = missed
+                .iter()
+                .filter_map(|change| listening.event(change))
+                .collect();
+            listening.waiting = events.into_iter().rev().collect();
         }
         None => listening.waiting.push(listening.reset(sent)),
     }
@@ -82,6 +87,8 @@ struct Listening {
     sent: u64,
     /// Events to be sent first, last one first.
     waiting: Vec<Event>,
+    /// What users saw of servers last: for them most news of a server is none.
+    servers: HashMap<String, (String, bool)>,
     over: bool,
 }
 
@@ -96,8 +103,11 @@ impl Listening {
         let left = self.user.expires.duration_since(clock::now());
         let expiry = tokio::time::sleep(Duration::try_from(left).unwrap_or_default());
         tokio::pin!(expiry);
+        let shutdown = self.node.shutdown().clone();
         loop {
             tokio::select! {
+                // The browser comes back by itself, to this server or another.
+                () = shutdown.triggered() => return None,
                 () = &mut expiry => return Some(self.signed_out("The login has expired.")),
                 revoked = self.revoked.recv() => match revoked {
                     Ok(jtis) if jtis.contains(&self.user.jti) => {
@@ -151,7 +161,7 @@ impl Listening {
     }
 
     /// A change as this user may see it.
-    fn event(&self, (number, change): &Numbered) -> Option<Event> {
+    fn event(&mut self, (number, change): &Numbered) -> Option<Event> {
         let made = match change.as_ref() {
             Change::Session(record) if self.all || record.login == self.user.login => {
                 let session = sessions::document(&self.node, (**record).clone());
@@ -164,7 +174,13 @@ impl Listening {
             }
             Change::Session(_) | Change::SessionRemoved { .. } => return None,
             Change::Server(record) => {
-                let server = ServerDocument::new(record, self.user.role >= Role::Manager);
+                let full = self.user.role >= Role::Manager;
+                let server = ServerDocument::new(record, full);
+                let shown = (server.hostname.clone(), server.online);
+                let before = self.servers.insert(server.server_id.clone(), shown.clone());
+                if !full && before == Some(shown) {
+                    return None;
+                }
                 event("server", &ServerEvent { server })
             }
             Change::ServerRemoved(id) => event(

@@ -55,8 +55,11 @@ pub fn router(node: Node) -> Router {
         .route("/servers", get(servers::list))
         .route("/events", get(events::stream))
         .route("/openapi.json", get(openapi::serve))
-        .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
+        .with_state(node);
+    Router::new()
+        .nest("/api/v1", v1)
+        .route("/api/{*rest}", axum::routing::any(unknown))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(SetResponseHeaderLayer::if_not_present(
             CACHE_CONTROL,
@@ -64,16 +67,6 @@ pub fn router(node: Node) -> Router {
         ))
         .layer(CatchPanicLayer::custom(error::panicked))
         .layer(axum::middleware::from_fn(trace::trace))
-        .with_state(node);
-    Router::new()
-        .nest("/api/v1", v1)
-        .route("/api/{*rest}", axum::routing::any(unknown_version))
-}
-
-async fn unknown() -> ApiError {
-    Problem::new(404, "not-found", "Not found")
-        .detail("The API has no such address.")
-        .into()
 }
 
 async fn wrong_method() -> ApiError {
@@ -82,8 +75,8 @@ async fn wrong_method() -> ApiError {
         .into()
 }
 
-async fn unknown_version() -> ApiError {
+async fn unknown() -> ApiError {
     Problem::new(404, "not-found", "Not found")
-        .detail("This server has version 1 of the API, at /api/v1.")
+        .detail("The API has no such address; version 1 is at /api/v1.")
         .into()
 }

@@ -98,7 +98,7 @@ pub(super) async fn get(
     SignedIn(user): SignedIn,
     Id(id): Id,
 ) -> Result<axum::Json<OneSession>, ApiError> {
-    let record = node.sessions().find(&user, &id, Want::Oversee)?;
+    let record = node.sessions().find(&user, &id, Want::Oversee).await?;
     let session = document(&node, record);
     Ok(axum::Json(OneSession { session }))
 }

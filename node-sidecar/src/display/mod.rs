@@ -57,6 +57,12 @@ impl Displays {
         }
     }
 
+    /// Waits until every viewer has been told that this process ends.
+    pub async fn drained(&self) {
+        let all = u32::try_from(AT_ONCE).unwrap_or(u32::MAX);
+        let _closed = self.slots.acquire_many(all).await;
+    }
+
     /// The tickets of this node.
     pub fn tickets(&self) -> &Tickets {
         &self.tickets

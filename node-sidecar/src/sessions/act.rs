@@ -28,7 +28,7 @@ fn want(act: &Act) -> Want {
 impl Sessions {
     /// Does it here or asks the session's node to.
     pub async fn act(&self, user: &User, id: &SessionId, act: Act) -> Result<ActAnswer, Problem> {
-        let record = self.find(user, id, want(&act))?;
+        let record = self.find(user, id, want(&act)).await?;
         if record.server_id == self.inner.parts.me {
             return self.act_here(user, id, act).await;
         }
@@ -38,9 +38,13 @@ impl Sessions {
             act,
         };
         let transport = &self.inner.parts.transport;
-        transport
+        let answer: ActAnswer = transport
             .node(&record.server_id, Operation::SessionAct, &request)
-            .await
+            .await?;
+        if let Some(session) = &answer.session {
+            self.learn(session.clone());
+        }
+        Ok(answer)
     }
 
     /// Does it to a session of this node.
@@ -102,13 +106,22 @@ impl Sessions {
             });
             return Err(problem);
         }
-        let record = self.edit(id, |own| {
-            if own.record.state == SessionState::Ending && own.record.end_reason.is_empty() {
+        self.edit(id, |own| {
+            if own.record.end_reason.is_empty() {
                 own.record.end_reason = format!("Ended by {}.", user.login);
             }
         });
+        // The answer of the link said how the session is now; no report of its own need follow.
+        let links = self.hub().snapshot();
+        let known = links
+            .iter()
+            .filter(|(of, _)| *of == uid)
+            .flat_map(|(_, sessions)| sessions);
+        if let Some(session) = known.into_iter().find(|s| s.start.id == *id) {
+            self.link_report(uid, session);
+        }
         Ok(ActAnswer {
-            session: record.or_else(|| self.own(id)),
+            session: self.own(id),
             ..ActAnswer::default()
         })
     }
@@ -119,7 +132,7 @@ impl Sessions {
         user: &User,
         id: &SessionId,
     ) -> Result<fastx_core::wire::decision::Decision, Problem> {
-        self.find(user, id, Want::Oversee)?;
+        self.find(user, id, Want::Oversee).await?;
         let remembered = lock(&self.inner.decisions)
             .iter()
             .find(|(s, _)| s == id)

@@ -5,6 +5,7 @@ mod choose;
 mod geometry;
 mod idle;
 mod links;
+mod lookup;
 mod publish;
 mod registry;
 mod requests;
@@ -16,18 +17,18 @@ pub use choose::{Chooser, follow as follow_scripts, may_choose};
 pub use start::Started;
 pub use viewers::{Viewer, ViewerGuard};
 
-use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use fastx_core::names::{LoginName, ServerId, SessionId};
 use fastx_core::wire::decision::Decision;
-use fastx_core::wire::problem::Problem;
 use fastx_core::wire::session::SessionRecord;
 use fastx_lifecycle::clock;
 use fastx_lifecycle::shutdown::Shutdown;
 use tokio::sync::Notify;
+use tokio_util::task::TaskTracker;
 
 use self::registry::{OwnSession, Registry};
 use self::viewers::Viewers;
@@ -37,7 +38,7 @@ use crate::events::{Change, Events};
 use crate::fleet::Fleet;
 use crate::links::Hub;
 use crate::locks::lock;
-use crate::logins::{Logins, User, Want};
+use crate::logins::Logins;
 use crate::transport::Transport;
 
 /// What the service needs.
@@ -81,6 +82,7 @@ struct Inner {
     /// The last decisions made here.
     decisions: Mutex<VecDeque<(SessionId, Decision)>>,
     pictures: crate::display::Pictures,
+    recent: Mutex<lookup::Recent>,
 }
 
 /// The service; clones share it.
@@ -105,37 +107,18 @@ impl Sessions {
                 reported: Mutex::default(),
                 decisions: Mutex::default(),
                 pictures: crate::display::Pictures::default(),
+                recent: Mutex::default(),
                 parts,
             }),
         }
     }
 
     /// Starts everything that runs until shutdown.
-    pub fn spawn(&self, shutdown: &Shutdown) {
-        tokio::spawn(links::run(self.clone(), shutdown.clone()));
-        tokio::spawn(publish::run(self.clone(), shutdown.clone()));
-        tokio::spawn(requests::run(self.clone(), shutdown.clone()));
-        tokio::spawn(idle::run(self.clone(), shutdown.clone()));
-    }
-
-    /// The sessions of a user, newest first; of everybody for a manager who asks for all.
-    pub fn list(&self, user: &User, all: bool) -> Vec<SessionRecord> {
-        let mut sessions: Vec<SessionRecord> = self
-            .all()
-            .into_values()
-            .filter(|s| s.login == user.login || all && user.may(Want::Oversee, s).is_ok())
-            .collect();
-        sessions.sort_by(|a, b| b.started.cmp(&a.started).then_with(|| a.id.cmp(&b.id)));
-        sessions
-    }
-
-    /// A session, if the user may do that to it.
-    pub fn find(&self, user: &User, id: &SessionId, want: Want) -> Result<SessionRecord, Problem> {
-        let record = self
-            .record(id)
-            .ok_or_else(|| Problem::not_found("such session"))?;
-        user.may(want, &record)?;
-        Ok(record)
+    pub fn spawn(&self, tasks: &TaskTracker, shutdown: &Shutdown) {
+        tasks.spawn(links::run(self.clone(), shutdown.clone()));
+        tasks.spawn(publish::run(self.clone(), shutdown.clone()));
+        tasks.spawn(requests::run(self.clone(), shutdown.clone()));
+        tasks.spawn(idle::run(self.clone(), shutdown.clone()));
     }
 
     /// A session of this node.
@@ -162,6 +145,11 @@ impl Sessions {
         &self.inner.parts.hub
     }
 
+    /// Viewers of this node's sessions.
+    pub fn viewer_count(&self) -> usize {
+        self.inner.viewers.all()
+    }
+
     /// Linux user that sessions of this login run as here.
     pub fn uid_of(&self, login: &LoginName) -> Option<u32> {
         let current = self.inner.parts.configuration.current();
@@ -181,20 +169,6 @@ impl Sessions {
         current
             .profile(&profile)
             .map_or_else(|| "off".to_owned(), |p| p.clipboard)
-    }
-
-    /// Everything that is known, the node's own knowledge of its own sessions first.
-    fn all(&self) -> BTreeMap<SessionId, SessionRecord> {
-        let fleet = self.inner.parts.fleet.sessions();
-        let mut all: BTreeMap<_, _> = fleet.into_iter().map(|s| (s.id.clone(), s)).collect();
-        for own in lock(&self.inner.registry).iter() {
-            all.insert(own.record.id.clone(), own.record.clone());
-        }
-        all
-    }
-
-    fn record(&self, id: &SessionId) -> Option<SessionRecord> {
-        self.own(id).or_else(|| self.inner.parts.fleet.session(id))
     }
 
     /// Changes the record of an own session and tells everybody.

@@ -1,6 +1,6 @@
 //! What the node knows of its own sessions. The links say what runs; whose it is stands in the node's own record.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use fastx_core::names::{LoginName, ServerId, SessionId};
 use fastx_core::wire::link::LinkSession;
@@ -51,6 +51,8 @@ pub(super) enum Begun {
 pub(super) struct Registry {
     me: ServerId,
     sessions: BTreeMap<SessionId, OwnSession>,
+    /// Those whose start this process waits for: a link need not know them yet.
+    in_flight: BTreeSet<SessionId>,
 }
 
 impl Registry {
@@ -64,7 +66,11 @@ impl Registry {
                 (s.record.id.clone(), s)
             })
             .collect();
-        Self { me, sessions }
+        Self {
+            me,
+            sessions,
+            in_flight: BTreeSet::new(),
+        }
     }
 
     /// All of them.
@@ -96,6 +102,15 @@ impl Registry {
                 self.sessions.insert(new.record.id.clone(), new);
                 Begun::New
             }
+        }
+    }
+
+    /// Notes that a start is waited for, or no longer.
+    pub(super) fn set_in_flight(&mut self, id: &SessionId, waited_for: bool) {
+        if waited_for {
+            self.in_flight.insert(id.clone());
+        } else {
+            self.in_flight.remove(id);
         }
     }
 
@@ -156,9 +171,8 @@ impl Registry {
             .collect();
         let missing: Vec<SessionId> = self
             .iter()
-            // One that is just being started may be unknown to the link still.
             .filter(|s| {
-                s.uid == uid && s.record.state.is_live() && s.record.state != SessionState::Starting
+                s.uid == uid && s.record.state.is_live() && !self.in_flight.contains(&s.record.id)
             })
             .map(|s| s.record.id.clone())
             .filter(|id| !sessions.iter().any(|s| s.start.id == *id))

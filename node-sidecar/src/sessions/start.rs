@@ -29,6 +29,15 @@ const MAX_NAME: usize = 200;
 const MAX_PARAMS: usize = 32;
 const MAX_PARAM: usize = 1024;
 
+/// A start that is waited for; ends when dropped.
+struct InFlight(Sessions, SessionId);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        lock(&self.0.inner.registry).set_in_flight(&self.1, false);
+    }
+}
+
 /// A started session and how its server was chosen.
 #[derive(Debug)]
 pub struct Started {
@@ -104,9 +113,11 @@ impl Sessions {
             return self.start_here(user, request).await;
         }
         let transport = &self.inner.parts.transport;
-        transport
+        let session: SessionRecord = transport
             .node(target, Operation::SessionStart, request)
-            .await
+            .await?;
+        self.learn(session.clone());
+        Ok(session)
     }
 
     async fn decide(
@@ -149,7 +160,12 @@ impl Sessions {
         let own = self.resolve(&current, user, uid, request)?;
         let link = link_start(&current, &own.record);
         let id = own.record.id.clone();
-        let begun = lock(&self.inner.registry).begin(own.clone());
+        let (begun, _in_flight) = {
+            let mut registry = lock(&self.inner.registry);
+            let begun = registry.begin(own.clone());
+            registry.set_in_flight(&id, true);
+            (begun, InFlight(self.clone(), id.clone()))
+        };
         match begun {
             Begun::New if !current.node.start_sessions => {
                 return Err(self.failed(&id, switched_off(&self.inner.parts.me)));

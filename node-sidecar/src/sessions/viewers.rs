@@ -63,6 +63,11 @@ impl Viewers {
         Timestamp::from_millisecond(latest).ok()
     }
 
+    /// Viewers of all sessions.
+    pub(super) fn all(&self) -> usize {
+        lock(&self.by_session).values().map(Vec::len).sum()
+    }
+
     fn count(&self, id: &SessionId) -> u32 {
         let count = lock(&self.by_session).get(id).map_or(0, Vec::len);
         u32::try_from(count).unwrap_or(u32::MAX)

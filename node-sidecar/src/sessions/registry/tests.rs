@@ -92,12 +92,16 @@ fn what_a_snapshot_lacks_is_over_except_what_is_just_starting() {
     let mut registry = registry();
     registry.begin(own('a', "ada"));
     registry.begin(own('b', "ada"));
+    registry.begin(own('c', "ada"));
+    registry.set_in_flight(&id('b'), true);
     registry.report(UID, &link('a', "ada", "running"), nobody, at(1));
     let changed = registry.snapshot(UID, &[], nobody, at(2));
-    assert_eq!(changed.len(), 1);
+    let ended: Vec<_> = changed.iter().map(|s| (s.id.clone(), s.state)).collect();
+    let over = SessionState::Ended;
     assert_eq!(
-        (changed[0].id.clone(), changed[0].state),
-        (id('a'), SessionState::Ended)
+        ended,
+        [(id('a'), over), (id('c'), over)],
+        "a start that nobody waits for is lost"
     );
     assert!(changed[0].end_reason.contains("restarted"));
     assert_eq!(

@@ -1,0 +1,238 @@
+//! A cluster of nodes in this process.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use fastx_bus::{Bus, Hub};
+use fastx_core::names::ServerId;
+use fastx_core::wire::config::{Application, ClusterPart, NodePart, NodeUsers, Profile, RoleRules};
+use fastx_lifecycle::shutdown::Shutdown;
+use fastx_node::app::{self, BusSource};
+use fastx_node::config::Config;
+use fastx_node::links::testing::FakeLink;
+use fastx_node::node::Node;
+
+use crate::manager::Manager;
+
+/// Waits until something is so, or fails with what was seen last.
+pub(crate) async fn eventually<T, F>(what: &str, mut look: impl FnMut() -> F) -> T
+where
+    F: Future<Output = Result<T, String>>,
+{
+    let mut last = String::new();
+    let limit = Duration::from_secs(15);
+    let waiting = async {
+        let mut ticks = tokio::time::interval(Duration::from_millis(20));
+        loop {
+            ticks.tick().await;
+            match look().await {
+                Ok(value) => return value,
+                Err(seen) => last = seen,
+            }
+        }
+    };
+    let Ok(value) = tokio::time::timeout(limit, waiting).await else {
+        panic!("{what}: not within {limit:?}; last seen: {last}");
+    };
+    value
+}
+
+/// One node with a link.
+pub(crate) struct TestNode {
+    pub(crate) id: ServerId,
+    pub(crate) addr: SocketAddr,
+    pub(crate) fingerprint: String,
+    pub(crate) node: Node,
+    pub(crate) link: FakeLink,
+    pub(crate) shutdown: Shutdown,
+    pub(crate) dir: PathBuf,
+}
+
+/// The cluster. `ada` and `bob` are users, `max` is a manager by group.
+pub(crate) struct Cluster {
+    pub(crate) hub: Hub,
+    pub(crate) manager: Manager,
+    pub(crate) part: ClusterPart,
+    pub(crate) parts: BTreeMap<ServerId, NodePart>,
+    generation: u64,
+    dir: tempfile::TempDir,
+}
+
+impl Cluster {
+    pub(crate) async fn new() -> Self {
+        let hub = Hub::new();
+        let manager = Manager::start(&hub).await;
+        let part = ClusterPart {
+            schema: 1,
+            display_name: "Test".into(),
+            roles: RoleRules {
+                manager_groups: vec!["ops".into()],
+                ..RoleRules::default()
+            },
+            applications: vec![Application {
+                name: "term".into(),
+                title: "Terminal".into(),
+                command: "xterm".into(),
+                icon: "terminal".into(),
+                window_mode: "rootless".into(),
+                profile: "small".into(),
+            }],
+            profiles: vec![Profile {
+                name: "small".into(),
+                max_geometry: "1024x768".into(),
+                ..Profile::default()
+            }],
+            offline_grace_seconds: 3600,
+            ..ClusterPart::default()
+        };
+        Self {
+            hub,
+            manager,
+            part,
+            parts: BTreeMap::new(),
+            generation: 0,
+            dir: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    /// Starts a node that belongs to these logins and waits until the cluster knows it.
+    pub(crate) async fn node(&mut self, name: &str, logins: &[&str]) -> TestNode {
+        let id: ServerId = name.parse().unwrap();
+        let mut part = NodePart {
+            schema: 1,
+            hostname: format!("{name}.test"),
+            start_sessions: true,
+            logins: true,
+            users: Some(NodeUsers {
+                logins: logins.iter().map(|&l| l.to_owned()).collect(),
+                linux_user: "user".into(),
+                uid: rustix::process::geteuid().as_raw(),
+            }),
+            ..NodePart::default()
+        };
+        self.parts.insert(id.clone(), part.clone());
+        self.configure().await;
+        let node = self.start(&id).await;
+        part.peer_urls = vec![format!("https://127.0.0.1:{}", node.addr.port())];
+        self.parts.insert(id.clone(), part);
+        self.configure().await;
+        self.settle(&[&node]).await;
+        node
+    }
+
+    /// Starts the process of a node that is configured already; also again, with what it left on disk.
+    pub(crate) async fn start(&self, id: &ServerId) -> TestNode {
+        let dir = self.dir.path().join(id.as_str());
+        let path = |name: &str| dir.join(name);
+        std::fs::create_dir_all(path("run")).unwrap();
+        let config = Config {
+            config_dir: path("etc"),
+            local_dir: path("var"),
+            link_dir: path("run"),
+            link_binary: "/bin/true".into(),
+            tls_dir: path("tls"),
+            web_addr: ([127, 0, 0, 1], 0).into(),
+            health_addr: ([127, 0, 0, 1], 0).into(),
+            server_id: None,
+            log_level: "info".into(),
+        };
+        let bus = Bus::in_process(&self.hub, id.clone().into(), "site".parse().unwrap());
+        let shutdown = Shutdown::new();
+        let app = app::build(config, BusSource::Given(bus), shutdown.clone())
+            .await
+            .unwrap();
+        let (addr, node) = (app.web_addr, app.node.clone());
+        tokio::spawn(app.run());
+        let uid = rustix::process::geteuid().as_raw();
+        eventually("the node lets its user's link in", || async {
+            let known = node
+                .configuration()
+                .current()
+                .node
+                .users
+                .as_ref()
+                .map(|u| u.uid);
+            if known == Some(uid) {
+                Ok(())
+            } else {
+                Err(format!("{known:?}"))
+            }
+        })
+        .await;
+        let link = join(&path("run"), &node, uid).await;
+        let fingerprint = node
+            .server_object(fastx_node::readings::Readings::default())
+            .peer_fingerprint;
+        TestNode {
+            id: id.clone(),
+            addr,
+            fingerprint,
+            node,
+            link,
+            shutdown,
+            dir,
+        }
+    }
+
+    /// Puts the configuration in force as it is now.
+    pub(crate) async fn configure(&mut self) {
+        self.generation = self.manager.configure(&self.part, &self.parts).await;
+    }
+
+    /// Waits until these nodes run the configuration, and the managers know it.
+    pub(crate) async fn settle(&self, nodes: &[&TestNode]) {
+        eventually("nodes run the configuration", || async {
+            for node in nodes {
+                let current = node.node.configuration().current();
+                let known = node.node.fleet().server(&node.id);
+                let told = known.as_ref().is_some_and(|r| {
+                    r.server.config_revision == current.revision && r.server.faults.is_empty()
+                });
+                if current.root.generation != self.generation || !told {
+                    return Err(format!(
+                        "{} runs {:?}, known as {known:?}",
+                        node.id, current.root
+                    ));
+                }
+            }
+            Ok(())
+        })
+        .await;
+    }
+}
+
+/// Dials until the node lets the link in: it may hear of its users a moment after its configuration.
+async fn join(dir: &Path, node: &Node, uid: u32) -> FakeLink {
+    let link = FakeLink::connect(dir).await.unwrap();
+    let link = tokio::sync::Mutex::new(link);
+    eventually("the link is there", || async {
+        if node.sessions().hub().present(uid) {
+            return Ok(());
+        }
+        let redialled = link.lock().await.reconnect().await;
+        Err(format!("{redialled:?}"))
+    })
+    .await;
+    link.into_inner()
+}
+
+/// Waits until a node sees all of these servers with the keys that they have.
+pub(crate) async fn acquainted(node: &TestNode, others: &[&TestNode]) {
+    eventually("nodes know each other", || async {
+        for other in others {
+            let known = node.node.fleet().server(&other.id);
+            let peer_urls = known.map(|r| r.server.peer_urls).unwrap_or_default();
+            if !peer_urls
+                .iter()
+                .any(|u| u.ends_with(&format!(":{}", other.addr.port())))
+            {
+                return Err(format!("{} sees {} at {peer_urls:?}", node.id, other.id));
+            }
+        }
+        Ok(())
+    })
+    .await;
+}

@@ -1,0 +1,19 @@
+//! Whole nodes in one process: real HTTPS and `WebSockets`, a bus in memory, links that play sessions.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on has failed"
+)]
+
+mod cluster;
+mod http;
+mod manager;
+mod viewer;
+
+mod displays;
+mod events;
+mod logins;
+mod relay;
+mod sessions;
+mod strangers;

@@ -1,0 +1,58 @@
+//! The real manager with a store in memory, and a look at what it knows.
+
+use std::collections::BTreeMap;
+
+use fastx_bus::{Bus, Hub};
+use fastx_core::names::ServerId;
+use fastx_core::subject::Operation;
+use fastx_core::wire::config::{ClusterPart, NodePart};
+use fastx_core::wire::fleet::FleetSnapshot;
+use fastx_core::wire::operations::{Empty, TokenRevoke};
+use fastx_core::wire::session::SessionState;
+use fastx_manager::testing::{self, Handle};
+
+/// The manager. Every password is `pw-` and the login; `max` is in the group `ops`.
+pub(crate) struct Manager {
+    handle: Handle,
+    bus: Bus,
+}
+
+impl Manager {
+    pub(crate) async fn start(hub: &Hub) -> Self {
+        let handle = testing::start(hub, "site".parse().unwrap()).await;
+        for (login, groups) in [("ada", &[][..]), ("bob", &[]), ("max", &["ops"])] {
+            handle.add_user(login, &format!("pw-{login}"), groups);
+        }
+        let bus = Bus::in_process(hub, "probe".parse().unwrap(), "site".parse().unwrap());
+        Self { handle, bus }
+    }
+
+    /// Makes this the configuration of the cluster and of its nodes; its generation.
+    pub(crate) async fn configure(
+        &self,
+        cluster: &ClusterPart,
+        nodes: &BTreeMap<ServerId, NodePart>,
+    ) -> u64 {
+        self.handle.put_config(cluster, nodes).await.generation
+    }
+
+    /// State of a session as it was reported.
+    pub(crate) async fn session_state(&self, id: &str) -> Option<SessionState> {
+        let fleet: FleetSnapshot = self
+            .bus
+            .store(Operation::FleetGet, &Empty {})
+            .await
+            .unwrap();
+        let session = fleet.sessions.into_iter().find(|s| s.id.as_str() == id);
+        session.map(|s| s.state)
+    }
+
+    /// Takes all tokens of a login off the list.
+    pub(crate) async fn revoke(&self, login: &str) {
+        let all = TokenRevoke {
+            login: login.parse().unwrap(),
+            jti: None,
+        };
+        let _done: Empty = self.bus.store(Operation::TokenRevoke, &all).await.unwrap();
+    }
+}

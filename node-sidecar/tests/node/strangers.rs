@@ -1,0 +1,125 @@
+//! What others can do to one's sessions: nothing; managers: see that they are there, and end them.
+
+use axum::http::Method;
+use serde_json::{Value, json};
+
+use crate::cluster::{Cluster, TestNode, acquainted};
+use crate::http::{Answer, Client};
+
+/// Every operation on a session, with its method and body.
+fn everything(id: &str) -> Vec<(Method, String, Option<Value>)> {
+    vec![
+        (Method::GET, format!("sessions/{id}"), None),
+        (Method::GET, format!("sessions/{id}/decision"), None),
+        (Method::GET, format!("sessions/{id}/log"), None),
+        (Method::GET, format!("sessions/{id}/screenshot"), None),
+        (
+            Method::PATCH,
+            format!("sessions/{id}"),
+            Some(json!({"name": "x"})),
+        ),
+        (
+            Method::POST,
+            format!("sessions/{id}/connect"),
+            Some(json!({"mode": "view"})),
+        ),
+        (Method::POST, format!("sessions/{id}/disconnect"), None),
+        (Method::DELETE, format!("sessions/{id}"), None),
+    ]
+}
+
+async fn try_all(client: &Client, node: &TestNode, id: &str) -> Vec<u16> {
+    let mut statuses = Vec::new();
+    for (method, path, body) in everything(id) {
+        let answer: Answer = client.call(node, method, &path, body).await;
+        statuses.push(answer.status.as_u16());
+    }
+    statuses
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_user_sees_and_ends_nothing() {
+    let mut cluster = Cluster::new().await;
+    let a = cluster.node("a", &["ada", "bob"]).await;
+    let b = cluster.node("b", &["ada", "bob"]).await;
+    acquainted(&a, &[&b]).await;
+    acquainted(&b, &[&a]).await;
+    let (ada, bob) = (
+        Client::program(&a, "ada").await,
+        Client::program(&a, "bob").await,
+    );
+    for server in ["a", "b"] {
+        let id = ada.start(&a, server).await;
+        for node in [&a, &b] {
+            assert_eq!(
+                try_all(&bob, node, &id).await,
+                [404; 8],
+                "a session on {server} from {}",
+                node.id
+            );
+        }
+        assert_eq!(
+            ada.get(&a, &format!("sessions/{id}")).await.json()["session"]["state"],
+            "running"
+        );
+    }
+    let listed = bob.get(&a, "sessions?all=true").await.json();
+    assert_eq!(listed["sessions"], json!([]));
+    for bad in ["0", "../me", "0000000000000000", "x".repeat(16).as_str()] {
+        assert_eq!(
+            ada.get(&a, &format!("sessions/{bad}/log")).await.status,
+            404,
+            "{bad}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_key_of_two_users_makes_two_sessions() {
+    let mut cluster = Cluster::new().await;
+    let node = cluster.node("a", &["ada", "bob"]).await;
+    let mut ids = Vec::new();
+    for login in ["ada", "bob"] {
+        let client = Client {
+            key: Some("same".into()),
+            ..Client::program(&node, login).await
+        };
+        ids.push(client.start(&node, "").await);
+    }
+    assert_ne!(ids[0], ids[1]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_manager_oversees_but_does_not_look_into() {
+    let mut cluster = Cluster::new().await;
+    let node = cluster.node("a", &["ada"]).await;
+    let (ada, max) = (
+        Client::program(&node, "ada").await,
+        Client::program(&node, "max").await,
+    );
+    let id = ada.start(&node, "").await;
+    assert_eq!(
+        try_all(&max, &node, &id).await,
+        [200, 200, 403, 403, 403, 403, 204, 202]
+    );
+    let own = max.get(&node, "sessions").await.json();
+    let all = max.get(&node, "sessions?all=true").await.json();
+    assert_eq!(
+        (
+            own["sessions"].as_array().unwrap().len(),
+            all["sessions"].as_array().unwrap().len()
+        ),
+        (0, 1)
+    );
+
+    let (few, full) = (
+        ada.get(&node, "servers").await.json(),
+        max.get(&node, "servers").await.json(),
+    );
+    assert_eq!(
+        few["servers"],
+        json!([{"serverId": "a", "hostname": "a.test", "online": true}])
+    );
+    assert_eq!(full["servers"][0]["server"]["startSessions"], true);
+    assert!(full["servers"][0]["lastSeen"].is_string());
+}
