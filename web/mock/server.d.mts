@@ -33,4 +33,9 @@ export interface Mock {
   signOut(reason: string): void;
   stop(): Promise<void>;
 }
-export function createMock(options?: { port?: number; empty?: boolean; startDelay?: number }): Promise<Mock>;
+export function createMock(options?: {
+  port?: number;
+  empty?: boolean;
+  startDelay?: number;
+  display?: string;
+}): Promise<Mock>;

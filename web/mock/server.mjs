@@ -1,6 +1,7 @@
 /** The node's HTTP API over a pretended cluster, with the real page in front of it and switches for every fault. */
 import { existsSync, readFileSync } from "node:fs";
 import { createServer } from "node:http";
+import { connect as connectTcp } from "node:net";
 import { extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
 import { serve } from "./rfb.mjs";
@@ -40,13 +41,14 @@ const notFound = () =>
   new Refusal(404, "not-found", "Not found", { detail: "There is no such session, or it is not yours." });
 
 /** Starts a mock on `port` (0 for any); answers its address and the hands to turn it. */
-export async function createMock({ port = 0, empty = false, startDelay = 400, signedIn } = {}) {
+export async function createMock({ port = 0, empty = false, startDelay = 400, display } = {}) {
   const mock = {
     state: createState({ empty }),
     /** Faults that tests switch on. */
     faults: { refuse: undefined, cut: false, tries: 0, direct: "open", relay: "open", api: false },
     log: { keys: [], clipboard: [], sizes: [], opened: [], starts: [] },
     startDelay,
+    display,
     streams: new Set(),
     lines: new Set(),
     events: [],
@@ -82,7 +84,6 @@ export async function createMock({ port = 0, empty = false, startDelay = 400, si
   }, 10_000);
 
   Object.assign(mock, hands(mock, later));
-  mock.login = signedIn ? mock.signIn(signedIn) : undefined;
   mock.stop = async () => {
     clearInterval(life);
     for (const timer of timers) clearTimeout(timer);
@@ -234,6 +235,7 @@ async function answer(mock, request, response, later) {
     await api(mock, request, response, url, later);
   } catch (error) {
     const refusal = error instanceof Refusal ? error : new Refusal(500, "internal", String(error));
+    if (response.headersSent) return response.destroy();
     response.writeHead(refusal.problem.status, {
       "Content-Type": "application/problem+json",
       ...refusal.headers,
@@ -256,13 +258,14 @@ function page(mock, url, response) {
   const wanted = join(DIST, path);
   const file = extname(path) && existsSync(wanted) ? wanted : join(DIST, "index.html");
   const hashed = path.startsWith("/assets/");
+  const content = readFileSync(file);
   response.writeHead(200, {
     "Content-Type": TYPES[extname(file)] ?? "application/octet-stream",
     "Content-Security-Policy": policy(mock),
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": hashed ? "public, max-age=31536000, immutable" : "no-cache",
   });
-  response.end(readFileSync(file));
+  response.end(content);
 }
 
 async function body(request) {
@@ -577,7 +580,19 @@ function upgrade(mock, request, socket, way) {
       lastDisconnect: new Date().toISOString(),
     });
   });
+  if (mock.display) return bridge(line, mock.display);
   serve(line, { name: session.name, screen: screenOf(mock.state, session.id) }, mock.log);
+}
+
+/** Shows a real display, `host:port`, instead of the painted one. */
+function bridge(line, display) {
+  const [host, port] = display.split(":");
+  const socket = connectTcp({ host, port: Number(port), noDelay: true });
+  socket.on("data", data => line.send(data));
+  socket.on("error", () => line.close(4503, "the display does not answer"));
+  socket.on("close", () => line.close(4410, "the display has ended"));
+  line.on("message", data => socket.write(data));
+  line.on("close", () => socket.destroy());
 }
 
 function viewersOf(mock, id) {

@@ -220,7 +220,7 @@ test.describe("desktop", () => {
     await open("/desktop/a1");
     await expect(picture(page)).toBeVisible();
     await page.getByRole("button", { name: "Picture", exact: true }).click();
-    await page.getByText("View only").click();
+    await page.getByRole("switch", { name: "View only" }).click();
     await page.keyboard.press("Escape");
     await picture(page).click();
     await page.keyboard.type("no");

@@ -78,7 +78,11 @@ export const theme = createTheme({
         transitionProps: { duration: 120, transition: "fade" },
         overlayProps: { backgroundOpacity: 0.45, color: "#0b0f0e" },
       },
-      classNames: { content: classes.modal ?? "", title: classes.modalTitle ?? "" },
+      classNames: {
+        content: classes.modal ?? "",
+        header: classes.modalHeader ?? "",
+        title: classes.modalTitle ?? "",
+      },
     },
     Menu: {
       defaultProps: { position: "bottom-end", shadow: "md", transitionProps: { duration: 80 } },

@@ -6,6 +6,8 @@ import {
   IconArrowsMaximize,
   IconArrowsMinimize,
   IconChevronDown,
+  IconChevronLeft,
+  IconChevronRight,
   IconChevronUp,
   IconClipboard,
   IconKeyboard,
@@ -14,15 +16,7 @@ import {
   IconScreenShare,
   type TablerIcon,
 } from "@tabler/icons-react";
-import {
-  type KeyboardEvent,
-  type ReactNode,
-  type RefObject,
-  useEffect,
-  useId,
-  useRef,
-  useState,
-} from "react";
+import { type ReactNode, type RefObject, useEffect, useId, useRef, useState } from "react";
 import type { Candidate } from "../../api/types.ts";
 import { COMBINATIONS } from "../../display/keys.ts";
 import type { Fit, Look, Quality, Viewer } from "../../display/viewer.ts";
@@ -163,7 +157,7 @@ function Items(props: ItemsProps) {
         <Item
           edge={props.edge}
           label={words.hideBar}
-          icon={props.edge === "bottom" ? IconChevronDown : IconChevronUp}
+          icon={CHEVRON[props.edge]}
           onClick={() => {
             onShown(false);
             viewer.current?.focus();
@@ -173,6 +167,13 @@ function Items(props: ItemsProps) {
     </>
   );
 }
+
+const CHEVRON: Record<Edge, TablerIcon> = {
+  top: IconChevronUp,
+  bottom: IconChevronDown,
+  left: IconChevronLeft,
+  right: IconChevronRight,
+};
 
 const AWAY: Record<Edge, "bottom" | "top" | "right" | "left"> = {
   top: "bottom",

@@ -61,6 +61,8 @@ function accessWords(access: SharedClipboard["access"]): string {
   switch (access) {
     case "granted":
       return text.desktop.clipboardAuto;
+    case "prompt":
+      return text.desktop.clipboardAsk;
     case "denied":
       return text.desktop.clipboardDenied;
     default:

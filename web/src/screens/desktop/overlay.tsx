@@ -29,6 +29,7 @@ export function Overlay(props: Props) {
       {/* Two names for one movement, so that each refused key moves the card anew. */}
       <div
         className={classes.card}
+        data-bare={state.kind === "over" && state.how === "refused" ? true : undefined}
         data-refused={refused > 0 ? (refused % 2 === 0 ? "even" : "odd") : undefined}
       >
         {body}

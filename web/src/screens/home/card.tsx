@@ -22,11 +22,13 @@ interface Props {
   session: Session;
   icon: string | undefined;
   pictures: boolean;
+  /** The only session: opening it is then the one next step. */
+  alone: boolean;
   renaming: boolean;
   onRename: (on: boolean) => void;
 }
 
-export function SessionCard({ session, icon, pictures, renaming, onRename }: Props) {
+export function SessionCard({ session, icon, pictures, alone, renaming, onRename }: Props) {
   const title = titleOf(session, text.session.unnamed);
   const server = useServer(session.serverId);
   const standing = standingOf(session, server);
@@ -63,7 +65,7 @@ export function SessionCard({ session, icon, pictures, renaming, onRename }: Pro
               <Link to="/desktop/$sessionId" params={{ sessionId: session.id }} {...props} />
             )}
             fullWidth
-            variant={standing === "unreachable" ? "default" : "filled"}
+            variant={standing === "unreachable" ? "default" : alone ? "filled" : "light"}
           >
             {text.session.open}
           </Button>

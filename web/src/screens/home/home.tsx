@@ -75,6 +75,7 @@ function Cards({ sessions, pictures }: { sessions: Session[]; pictures: boolean 
             session={session}
             icon={icons?.find(({ name }) => name === session.application)?.icon}
             pictures={pictures}
+            alone={sessions.length === 1}
             renaming={renaming === session.id}
             onRename={on => setRenaming(on ? session.id : undefined)}
           />

@@ -152,6 +152,7 @@ function Export({ servers }: { servers: readonly Server[] }) {
         <Button
           variant="default"
           size="compact-md"
+          fz="sm"
           leftSection={<IconDownload size={16} aria-hidden />}
           disabled={servers.length === 0}
         >
