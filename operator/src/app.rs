@@ -33,7 +33,7 @@ use crate::watches;
 use crate::world::World;
 
 /// A controller without a sign of life for so long is stuck.
-const PULSE: Duration = Duration::from_secs(120);
+const PULSE: Duration = Duration::from_mins(2);
 
 /// How long work in progress may take at the end; less than a Pod's grace period.
 const END_LIMIT: Duration = Duration::from_secs(20);

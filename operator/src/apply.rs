@@ -47,6 +47,29 @@ pub enum ApplyError {
     },
 }
 
+impl ApplyError {
+    /// What was tried and why it failed, without the debris of a raw answer.
+    pub fn text(&self) -> String {
+        match self {
+            Self::NameTaken { .. } => self.to_string(),
+            Self::Request { source, .. } => match source.as_ref() {
+                kube::Error::Api(status) => format!("{self}: {}", status.message),
+                other => format!("{self}: {}", fastx_lifecycle::telemetry::chain(other)),
+            },
+        }
+    }
+
+    /// Whether the object was not there.
+    pub fn is_gone(&self) -> bool {
+        match self {
+            Self::Request { source, .. } => {
+                matches!(source.as_ref(), kube::Error::Api(status) if status.code == 404)
+            }
+            Self::NameTaken { .. } => false,
+        }
+    }
+}
+
 /// What was applied, and how the object looked before and after.
 #[derive(Debug, Clone)]
 struct Applied {
@@ -93,13 +116,13 @@ impl Applier {
         let wanted = hash(&object.body);
         let cached = self.world.children(object.kind).get(&key);
         if let Some(child) = &cached {
-            self.check_owner(object, owner, &child.metadata)?;
+            check_owner(object, owner, &child.metadata)?;
             if self.untouched(object.kind, &key, &wanted, &child.metadata) {
                 return Ok(());
             }
         } else if let Some(found) = self.metadata(object.kind, &key).await? {
             // Not in the cache: either just made by us, or somebody else's, or its label was taken away.
-            self.check_owner(object, owner, &found)?;
+            check_owner(object, owner, &found)?;
         }
         let body = complete(object, &key, &wanted);
         let params = PatchParams {
@@ -264,16 +287,13 @@ impl Applier {
             return Ok(Some(data.clone()));
         }
         let found = self.foreign_secret(key).await?;
-        match found {
-            Some((version, data)) => {
-                let data = Arc::new(data);
-                lock(&self.secrets).insert(key.clone(), (version, data.clone()));
-                Ok(Some(data))
-            }
-            None => {
-                lock(&self.secrets).remove(key);
-                Ok(None)
-            }
+        if let Some((version, data)) = found {
+            let data = Arc::new(data);
+            lock(&self.secrets).insert(key.clone(), (version, data.clone()));
+            Ok(Some(data))
+        } else {
+            lock(&self.secrets).remove(key);
+            Ok(None)
         }
     }
 
@@ -339,33 +359,6 @@ impl Applier {
         }
     }
 
-    fn check_owner(
-        &self,
-        object: &Object,
-        owner: Option<&str>,
-        found: &ObjectMeta,
-    ) -> Result<(), ApplyError> {
-        let ours = match owner {
-            Some(uid) => found
-                .owner_references
-                .iter()
-                .flatten()
-                .any(|o| o.uid == uid && o.controller == Some(true)),
-            None => {
-                found.labels.as_ref().and_then(|l| l.get(meta::MANAGED_BY))
-                    == Some(&meta::OPERATOR.to_owned())
-            }
-        };
-        if ours {
-            Ok(())
-        } else {
-            Err(ApplyError::NameTaken {
-                kind: object.kind.name(),
-                name: object.name.clone(),
-            })
-        }
-    }
-
     fn untouched(&self, kind: Kind, key: &Key, wanted: &str, found: &ObjectMeta) -> bool {
         let shown = found.annotations.as_ref().and_then(|a| a.get(meta::HASH));
         if shown.map(String::as_str) != Some(wanted) {
@@ -381,6 +374,28 @@ impl Applier {
         lock(&self.applied)
             .get(&(kind, key.clone()))
             .is_some_and(|a| a.hash == wanted && a.before.as_deref() == Some(&token(found)))
+    }
+}
+
+fn check_owner(object: &Object, owner: Option<&str>, found: &ObjectMeta) -> Result<(), ApplyError> {
+    let ours = match owner {
+        Some(uid) => found
+            .owner_references
+            .iter()
+            .flatten()
+            .any(|o| o.uid == uid && o.controller == Some(true)),
+        None => {
+            found.labels.as_ref().and_then(|l| l.get(meta::MANAGED_BY))
+                == Some(&meta::OPERATOR.to_owned())
+        }
+    };
+    if ours {
+        Ok(())
+    } else {
+        Err(ApplyError::NameTaken {
+            kind: object.kind.name(),
+            name: object.name.clone(),
+        })
     }
 }
 

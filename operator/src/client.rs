@@ -13,7 +13,7 @@ use tower::{BoxError, Layer, Service};
 const REQUEST_LIMIT: Duration = Duration::from_secs(20);
 
 /// How long an open connection may be silent. Watches get a bookmark each minute and end by themselves within five.
-const SILENCE_LIMIT: Duration = Duration::from_secs(300);
+const SILENCE_LIMIT: Duration = Duration::from_mins(5);
 
 /// Why there is no client.
 #[derive(Debug, thiserror::Error)]

@@ -115,7 +115,7 @@ impl Context {
             .await;
         match answer {
             // Deleted in the meantime.
-            Err(ApplyError::Request { source, .. }) if is_gone(&source) => return Ok(()),
+            Err(error) if error.is_gone() => return Ok(()),
             answer => answer?,
         }
         self.tell(object, before, &after).await;
@@ -215,11 +215,7 @@ fn difference(before: &Value, after: &Value) -> Option<Value> {
     for key in before.keys().filter(|k| !after.contains_key(*k)) {
         change.insert(key.clone(), Value::Null);
     }
-    (!change.is_empty()).then(|| Value::Object(change))
-}
-
-fn is_gone(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::Api(status) if status.code == 404)
+    (!change.is_empty()).then_some(Value::Object(change))
 }
 
 fn key_of<K: Resource>(object: &K) -> Key {
@@ -244,7 +240,7 @@ impl From<ApplyError> for Failure {
             ApplyError::Request { .. } => "Request",
             ApplyError::NameTaken { .. } => "NameTaken",
         };
-        Self::passing(reason, fastx_lifecycle::telemetry::chain(&error))
+        Self::passing(reason, error.text())
     }
 }
 

@@ -15,7 +15,7 @@ use crate::metrics::Metrics;
 use crate::queue::{Key, Outcome, Queue};
 
 /// How long the work on one object may take.
-const WORK_LIMIT: Duration = Duration::from_secs(60);
+const WORK_LIMIT: Duration = Duration::from_mins(1);
 
 /// How often the driver says that it lives while nothing happens.
 const TICK: Duration = Duration::from_secs(5);
@@ -150,7 +150,7 @@ mod tests {
         for name in ["panics", "hangs", "fine"] {
             queue.poke(Key::new("n", name));
         }
-        let pulse = Liveness::new().register("test", Duration::from_secs(60));
+        let pulse = Liveness::new().register("test", Duration::from_mins(1));
         let driver = tokio::spawn(run(
             controller.clone(),
             queue,

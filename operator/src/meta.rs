@@ -64,7 +64,7 @@ pub fn pod_selector(cluster: &str, component: &str) -> Value {
 }
 
 /// Metadata of an object that goes away with its owner.
-pub fn owned(owner: &Owner, labels: Value) -> Value {
+pub fn owned(owner: &Owner, labels: &Value) -> Value {
     json!({"labels": labels, "ownerReferences": [owner.reference()]})
 }
 

@@ -22,7 +22,7 @@ use crate::config::Lifetimes;
 pub type Data = BTreeMap<String, Vec<u8>>;
 
 /// How far a clock may be behind ours.
-const SKEW: Duration = Duration::from_secs(60);
+const SKEW: Duration = Duration::from_mins(1);
 
 /// Why a certificate could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -334,10 +334,11 @@ fn certificates(pem: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rustls::client::danger::ServerCertVerifier as _;
 
     const LIFETIMES: Lifetimes = Lifetimes {
-        leaf: Duration::from_secs(240),
-        authority: Duration::from_secs(2400),
+        leaf: Duration::from_mins(4),
+        authority: Duration::from_mins(40),
     };
 
     fn at(second: i64) -> Timestamp {
@@ -427,7 +428,7 @@ mod tests {
         assert_eq!(Authority::read(&data(both.write())), Some(both.clone()));
         let (promoted, _) = advance(&both, 1630);
         assert_eq!(promoted.signing, both.next.clone().unwrap().0);
-        assert_eq!(promoted.previous, [first.signing.cert.clone()]);
+        assert_eq!(promoted.previous.concat(), first.signing.cert);
         assert_eq!(certificates(&promoted.bundle()).len(), 2);
         assert_eq!(
             Authority::read(&data(promoted.write())),
@@ -459,7 +460,6 @@ mod tests {
         .build()
         .unwrap();
         let now = rustls_pki_types::UnixTime::since_unix_epoch(Duration::from_secs(1_800_000_010));
-        use rustls::client::danger::ServerCertVerifier as _;
         verifier
             .verify_server_cert(&der, &[], &"host.example".try_into().unwrap(), &[], now)
             .unwrap();

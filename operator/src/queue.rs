@@ -11,7 +11,7 @@ use tokio::time::Instant;
 /// First wait after a failure.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// Longest wait after failures.
-const LONGEST_WAIT: Duration = Duration::from_secs(300);
+const LONGEST_WAIT: Duration = Duration::from_mins(5);
 
 /// Names an object of one kind.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -205,7 +205,7 @@ mod tests {
         queue.poke(key("a"));
         queue.next().await;
         queue.poke(key("a"));
-        assert_eq!(next_within(&queue, Duration::from_secs(60)).await, None);
+        assert_eq!(next_within(&queue, Duration::from_mins(1)).await, None);
         queue.done(&key("a"), Outcome::Done(None), 0.0);
         assert_eq!(queue.next().await, key("a"));
         queue.done(&key("a"), Outcome::Done(None), 0.0);

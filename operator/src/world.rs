@@ -8,6 +8,7 @@ use kube::core::{DeserializeGuard, DynamicObject, ObjectMeta, PartialObjectMeta}
 use kube::{Resource, ResourceExt};
 
 use crate::cache::{Cache, Change};
+use crate::cluster::material::Holder;
 use crate::kind::Kind;
 use crate::meta;
 use crate::names;
@@ -54,7 +55,7 @@ impl Default for World {
 
 impl World {
     /// What we made of a kind.
-    pub fn children(&self, kind: Kind) -> &Cache<Child> {
+    pub(crate) fn children(&self, kind: Kind) -> &Cache<Child> {
         self.children
             .get(&kind)
             .expect("there is a cache for each kind")
@@ -147,12 +148,18 @@ impl World {
         let Some(cluster) = self.poke_owner(change.key, metadata) else {
             return;
         };
-        // Nodes' identities are made of these two.
-        let shared = [
-            names::bus_keys(&cluster.name),
-            names::authority(&cluster.name),
-        ];
-        if kind == Kind::Secret && shared.contains(&change.key.name) {
+        // Nodes' identities and Pods are made of these.
+        let is_shared = match kind {
+            Kind::Secret => [
+                names::bus_keys(&cluster.name),
+                names::authority(&cluster.name),
+                Holder::Web.secret(&cluster.name),
+            ]
+            .contains(&change.key.name),
+            Kind::ServiceAccount => true,
+            _ => false,
+        };
+        if is_shared {
             self.poke_members(&cluster);
         }
     }
@@ -198,24 +205,25 @@ fn readable<K: Resource + Clone>(
 }
 
 /// What matters of an object besides its status: our own status writes must not wake us.
-fn signature<K: Resource>(
-    object: Option<&DeserializeGuard<K>>,
-) -> Option<(
-    Option<String>,
-    Option<i64>,
-    bool,
-    Vec<String>,
-    BTreeMap<String, String>,
-)> {
+#[derive(PartialEq)]
+struct Signature {
+    uid: Option<String>,
+    generation: Option<i64>,
+    is_deleting: bool,
+    finalizers: Vec<String>,
+    annotations: BTreeMap<String, String>,
+}
+
+fn signature<K: Resource>(object: Option<&DeserializeGuard<K>>) -> Option<Signature> {
     object.map(|object| {
         let metadata = object.meta();
-        (
-            metadata.uid.clone(),
-            metadata.generation,
-            metadata.deletion_timestamp.is_some(),
-            metadata.finalizers.clone().unwrap_or_default(),
-            metadata.annotations.clone().unwrap_or_default(),
-        )
+        Signature {
+            uid: metadata.uid.clone(),
+            generation: metadata.generation,
+            is_deleting: metadata.deletion_timestamp.is_some(),
+            finalizers: metadata.finalizers.clone().unwrap_or_default(),
+            annotations: metadata.annotations.clone().unwrap_or_default(),
+        }
     })
 }
 

@@ -28,24 +28,24 @@ use crate::queue::Key;
 
 /// What came of the writes.
 #[derive(Debug, Default)]
-pub struct Outcome {
+pub(super) struct Outcome {
     /// Writes that failed.
-    pub errors: Vec<ApplyError>,
+    pub(super) errors: Vec<ApplyError>,
     /// Why the configuration is not with the managers.
-    pub config_error: Option<String>,
+    pub(super) config_error: Option<String>,
     /// The root that is in force, or is wanted to be.
-    pub root: Option<RootDocument>,
+    pub(super) root: Option<RootDocument>,
     /// When a certificate wants to be renewed.
-    pub renew_at: Option<Timestamp>,
+    pub(super) renew_at: Option<Timestamp>,
     /// Whether to look again soon though nothing may have changed by then.
-    pub soon: bool,
+    pub(super) soon: bool,
     /// Whether nothing was written because the cluster is paused.
-    pub is_paused: bool,
+    pub(super) is_paused: bool,
 }
 
 impl Outcome {
     /// Nothing was done.
-    pub fn paused() -> Self {
+    pub(super) fn paused() -> Self {
         Self {
             is_paused: true,
             ..Self::default()
@@ -53,9 +53,9 @@ impl Outcome {
     }
 
     /// When to look again; a failure when something could not be written.
-    pub fn finish(&self, now: Timestamp) -> Result<Option<Duration>, Failure> {
+    pub(super) fn finish(&self, now: Timestamp) -> Result<Option<Duration>, Failure> {
         if let Some(error) = self.errors.first() {
-            let text = fastx_lifecycle::telemetry::chain(error);
+            let text = error.text();
             return Err(Failure::passing("Apply", text));
         }
         let renew = self.renew_at.map(|at| {
@@ -97,7 +97,7 @@ impl Roots {
 }
 
 /// Writes everything. A write that fails does not keep the others from being made.
-pub async fn apply(
+pub(super) async fn apply(
     context: &Context,
     cluster: &ValidCluster,
     material: &Material,

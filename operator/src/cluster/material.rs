@@ -280,11 +280,12 @@ pub(crate) mod tests {
     use super::super::validate::tests::valid;
     use super::*;
     use rand::SeedableRng as _;
+    use rustls_pki_types::pem::PemObject as _;
     use std::time::Duration;
 
     pub(crate) const LIFETIMES: Lifetimes = Lifetimes {
-        leaf: Duration::from_secs(600),
-        authority: Duration::from_secs(6000),
+        leaf: Duration::from_mins(10),
+        authority: Duration::from_mins(100),
     };
 
     pub(crate) fn made(cluster: &ValidCluster, existing: &Existing) -> Material {
@@ -314,7 +315,6 @@ pub(crate) mod tests {
     fn the_operator_is_known_by_its_common_name() {
         let material = made(&valid(""), &Existing::default());
         let pem = &material.leaves[&Holder::Operator].pair.cert;
-        use rustls_pki_types::pem::PemObject as _;
         let der = rustls_pki_types::CertificateDer::from_pem_slice(pem.as_bytes()).unwrap();
         assert_eq!(
             fastx_lifecycle::tls::common_name(&der).as_deref(),

@@ -18,26 +18,29 @@ use crate::queue::Key;
 
 /// What is there.
 #[derive(Debug)]
-pub struct Observed {
+pub(super) struct Observed {
     /// Its nodes that could be read.
-    pub nodes: Vec<Arc<ComputeNode>>,
+    pub(super) nodes: Vec<Arc<ComputeNode>>,
     /// Its scripts that could be read.
-    pub scripts: Vec<Arc<BalancerScript>>,
+    pub(super) scripts: Vec<Arc<BalancerScript>>,
     /// Pods of store, transporter and managers.
-    pub pods: Vec<Arc<PodView>>,
+    pub(super) pods: Vec<Arc<PodView>>,
     /// Its secrets.
-    pub existing: Existing,
+    pub(super) existing: Existing,
     /// What the managers say.
-    pub report: Report,
+    pub(super) report: Report,
     /// Secrets that the spec names and that are missing: name and what it is for.
-    pub missing: Vec<(String, &'static str)>,
+    pub(super) missing: Vec<(String, &'static str)>,
 }
 
 /// Most names in the web certificate.
 const MAX_HOSTS: usize = 120;
 
 /// Looks at everything.
-pub async fn observe(context: &Context, cluster: &ValidCluster) -> Result<Observed, ApplyError> {
+pub(super) async fn observe(
+    context: &Context,
+    cluster: &ValidCluster,
+) -> Result<Observed, ApplyError> {
     let key = &cluster.key;
     let mut pods = context.world.pods_of(key);
     pods.retain(|p| p.label(meta::NODE).is_none());
@@ -101,7 +104,7 @@ async fn missing(
 }
 
 /// Names in the certificate that nodes show: of the web address, of the nodes among themselves, and of their own addresses.
-pub fn web_hosts(cluster: &ValidCluster, nodes: &[Arc<ComputeNode>]) -> Vec<String> {
+pub(super) fn web_hosts(cluster: &ValidCluster, nodes: &[Arc<ComputeNode>]) -> Vec<String> {
     let (name, namespace) = (&cluster.key.name, &cluster.key.namespace);
     let mut hosts: BTreeSet<String> = names::hosts(&names::web(name), namespace)
         .into_iter()

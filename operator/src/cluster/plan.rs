@@ -22,7 +22,7 @@ use crate::meta;
 use crate::names;
 use crate::pods::PodView;
 
-pub use secrets::{broker_document, nats_address};
+pub(crate) use secrets::{broker_document, nats_address};
 
 /// What is to be applied for a cluster.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,7 +63,7 @@ pub fn plan(
 fn account(cluster: &ValidCluster) -> Object {
     let name = &cluster.key.name;
     let mut body = json!({
-        "metadata": meta::owned(&cluster.owner, meta::labels(name, "account", None)),
+        "metadata": meta::owned(&cluster.owner, &meta::labels(name, "account", None)),
         "automountServiceAccountToken": false,
     });
     if !cluster.images.pull_secrets.is_empty() {

@@ -18,7 +18,7 @@ use crate::meta;
 use crate::queue::Key;
 
 /// The status of a cluster that was looked after.
-pub fn status(
+pub(super) fn status(
     cluster: &FastXCluster,
     valid: &ValidCluster,
     observed: &Observed,
@@ -59,7 +59,7 @@ pub fn status(
 }
 
 /// The status of a cluster whose spec is refused.
-pub fn refused(
+pub(crate) fn refused(
     cluster: &FastXCluster,
     before: &Value,
     invalid: &Invalid,
@@ -75,7 +75,7 @@ pub fn refused(
 }
 
 /// Writes the condition of a cluster that could not even be read.
-pub async fn malformed(
+pub(crate) async fn malformed(
     context: &Context,
     key: &Key,
     invalid: &InvalidObject,
@@ -88,7 +88,7 @@ pub async fn malformed(
 }
 
 /// The status of any object that could not be read.
-pub fn malformed_status(invalid: &InvalidObject, now: Timestamp) -> Value {
+pub(crate) fn malformed_status(invalid: &InvalidObject, now: Timestamp) -> Value {
     let message = format!("The object cannot be read: {}", invalid.error);
     let finding = Finding::new(Kind::Ready, Status::False, Reason::Malformed, message);
     let generation = invalid.metadata.generation;
@@ -274,7 +274,7 @@ fn ready(parts: &[&Finding], outcome: &Outcome, revision: Option<&str>) -> Findi
             ApplyError::NameTaken { .. } => Reason::NameTaken,
             ApplyError::Request { .. } => Reason::Refused,
         };
-        let text = fastx_lifecycle::telemetry::chain(error);
+        let text = error.text();
         return Finding::new(Kind::Ready, Status::False, reason, text);
     }
     let worst = parts
@@ -305,11 +305,11 @@ fn degraded(valid: &ValidCluster, observed: &Observed, outcome: &Outcome) -> Fin
         return degraded(Reason::SecretMissing, message);
     }
     for component in ["store", "nats", "manager"] {
-        let of_part = observed
+        let mut of_part = observed
             .pods
             .iter()
             .filter(|p| p.label(meta::COMPONENT) == Some(component));
-        if let Some(trouble) = of_part.filter_map(|p| p.trouble()).next() {
+        if let Some(trouble) = of_part.find_map(|p| p.trouble()) {
             return degraded(trouble.reason, trouble.message);
         }
     }

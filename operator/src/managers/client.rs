@@ -23,7 +23,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 /// Port of the managers' API.
-pub const PORT: u16 = 3310;
+pub(super) const PORT: u16 = 3310;
 /// How long a connection may take.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// How long an answer may take.
@@ -208,7 +208,7 @@ impl Endpoint {
                     .addresses
                     .first()
                     .copied()
-                    .unwrap_or(IpAddr::from([0, 0, 0, 0])),
+                    .unwrap_or_else(|| IpAddr::from([0, 0, 0, 0])),
                 reason: "no answer within 20 s".to_owned(),
             })
         })

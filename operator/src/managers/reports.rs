@@ -15,7 +15,7 @@ use super::client::{Endpoint, ManagerError};
 use crate::queue::{Key, Queue};
 
 /// A report older than this says nothing.
-pub const FRESH: Duration = Duration::from_secs(30);
+pub(super) const FRESH: Duration = Duration::from_secs(30);
 
 /// What is known of a cluster's managers.
 #[derive(Debug, Clone, Default)]

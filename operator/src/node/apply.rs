@@ -45,10 +45,7 @@ impl Outcome {
     /// When to look again; a failure when something could not be written.
     pub(super) fn finish(&self) -> Result<Option<Duration>, Failure> {
         match &self.error {
-            Some(error) => Err(Failure::passing(
-                "Apply",
-                fastx_lifecycle::telemetry::chain(error),
-            )),
+            Some(error) => Err(Failure::passing("Apply", error.text())),
             None => Ok(self.again),
         }
     }
@@ -68,8 +65,9 @@ pub(super) async fn apply(
     if cluster.paused {
         return Ok(Outcome::default());
     }
-    let (Some(bus), Some(bundle)) = (&observed.bus, &observed.bundle) else {
-        // The cluster's own controller makes them, and its Secrets wake us.
+    let (Some(bus), Some(bundle), true) = (&observed.bus, &observed.bundle, observed.has_account)
+    else {
+        // The cluster's own controller makes them, and its objects wake us.
         return Ok(Outcome {
             is_early: true,
             ..Outcome::default()

@@ -50,9 +50,7 @@ pub(super) async fn finalize(
         .cloned()
         .collect();
     match set_finalizers(context, node, &left).await {
-        Err(ApplyError::Request { source, .. }) if matches!(source.as_ref(), kube::Error::Api(s) if s.code == 404) => {
-            Ok(None)
-        }
+        Err(error) if error.is_gone() => Ok(None),
         answer => answer.map(|()| None),
     }
 }

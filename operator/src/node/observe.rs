@@ -6,9 +6,10 @@ use fastx_core::wire::status::NodeStatus;
 use fastx_crds::ComputeNode;
 
 use crate::apply::ApplyError;
-use crate::cluster::material::BusKeys;
+use crate::cluster::material::{BusKeys, Holder};
 use crate::cluster::validate::{Invalid, ValidCluster, validate};
 use crate::context::Context;
+use crate::kind::Kind;
 use crate::managers::Report;
 use crate::meta;
 use crate::names;
@@ -35,6 +36,8 @@ pub(super) struct Observed {
     pub(super) report: Report,
     /// Revision of the configuration that the node should run.
     pub(super) revision: Option<String>,
+    /// Whether the account exists that Pods run under.
+    pub(super) has_account: bool,
     /// Digest of the certificate that the Pod mounts.
     pub(super) web_digest: String,
 }
@@ -129,6 +132,11 @@ pub(super) async fn observe(
                 .contains_key(&id)
                 .then(|| root.node_revision(&id))
         }),
+        has_account: context
+            .world
+            .children(Kind::ServiceAccount)
+            .get(&Key::new(&key.namespace, names::account(name)))
+            .is_some(),
         web_digest,
         cluster: found,
     })
@@ -151,10 +159,10 @@ fn web(context: &Context, node: &ComputeNode, cluster: &Key) -> String {
         // Somebody else's Secret is not in the cache; the kubelet finds its changes by itself within a minute.
         return String::new();
     }
-    let secret = crate::cluster::material::Holder::Web.secret(&cluster.name);
+    let secret = Holder::Web.secret(&cluster.name);
     let child = context
         .world
-        .children(crate::kind::Kind::Secret)
+        .children(Kind::Secret)
         .get(&Key::new(&cluster.namespace, secret));
     child
         .and_then(|c| c.metadata.annotations.as_ref()?.get(meta::HASH).cloned())

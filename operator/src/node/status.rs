@@ -246,7 +246,7 @@ fn ready(
             ApplyError::NameTaken { .. } => Reason::NameTaken,
             ApplyError::Request { .. } => Reason::Refused,
         };
-        return not_ready(reason, fastx_lifecycle::telemetry::chain(error));
+        return not_ready(reason, error.text());
     }
     if outcome.is_early {
         return not_ready(Reason::Starting, "The cluster is being made.".into());
@@ -324,6 +324,7 @@ pub(super) mod tests {
                 error: None,
             },
             revision: Some("r1".into()),
+            has_account: true,
             web_digest: String::new(),
         }
     }

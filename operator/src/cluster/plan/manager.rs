@@ -11,7 +11,7 @@ use crate::names;
 
 pub(super) fn objects(cluster: &ValidCluster, material: &Material) -> Vec<Object> {
     let name = &cluster.key.name;
-    let metadata = || meta::owned(&cluster.owner, meta::labels(name, "manager", None));
+    let metadata = || meta::owned(&cluster.owner, &meta::labels(name, "manager", None));
     let selector = meta::pod_selector(name, "manager");
     let service = json!({
         "metadata": metadata(),
@@ -47,7 +47,7 @@ fn deployment(cluster: &ValidCluster, material: &Material) -> Value {
     let name = &cluster.key.name;
     let labels = meta::labels(name, "manager", None);
     json!({
-        "metadata": meta::owned(&cluster.owner, labels.clone()),
+        "metadata": meta::owned(&cluster.owner, &labels),
         "spec": {
             "replicas": cluster.manager_replicas,
             "revisionHistoryLimit": 2,
@@ -68,7 +68,7 @@ fn deployment(cluster: &ValidCluster, material: &Material) -> Value {
 fn pod_spec(cluster: &ValidCluster) -> Value {
     let name = &cluster.key.name;
     let uid = pod::FASTX_UID;
-    let mut spec = pod::base(&names::account(name), pod::security(uid, uid, uid));
+    let mut spec = pod::base(&names::account(name), &pod::security(uid, uid, uid));
     spec["terminationGracePeriodSeconds"] = 30.into();
     spec["containers"] = json!([container(cluster)]);
     spec["volumes"] = json!([

@@ -12,7 +12,7 @@ use crate::names;
 
 pub(super) fn objects(cluster: &ValidCluster) -> Vec<Object> {
     let name = &cluster.key.name;
-    let metadata = || meta::owned(&cluster.owner, meta::labels(name, "nats", None));
+    let metadata = || meta::owned(&cluster.owner, &meta::labels(name, "nats", None));
     let selector = meta::pod_selector(name, "nats");
     let exposure = cluster.nats_exposure.clone().unwrap_or_default();
     let peers = json!({
@@ -52,7 +52,7 @@ fn stateful_set(cluster: &ValidCluster) -> Value {
     let name = &cluster.key.name;
     let labels = meta::labels(name, "nats", None);
     json!({
-        "metadata": meta::owned(&cluster.owner, labels.clone()),
+        "metadata": meta::owned(&cluster.owner, &labels),
         "spec": {
             "serviceName": names::nats_peers(name),
             "replicas": cluster.nats_replicas,
@@ -68,7 +68,7 @@ fn stateful_set(cluster: &ValidCluster) -> Value {
 fn pod_spec(cluster: &ValidCluster) -> Value {
     let name = &cluster.key.name;
     let uid = pod::FASTX_UID;
-    let mut spec = pod::base(&names::account(name), pod::security(uid, uid, uid));
+    let mut spec = pod::base(&names::account(name), &pod::security(uid, uid, uid));
     spec["terminationGracePeriodSeconds"] = 45.into();
     // The helper sends the server a signal.
     spec["shareProcessNamespace"] = true.into();
@@ -126,6 +126,7 @@ fn helper(cluster: &ValidCluster) -> Value {
             "/usr/bin/fastx-operator", "reload",
             "--watch", "/etc/nats", "--pid-file", "/run/nats/nats.pid",
         ],
+        "env": [{"name": "FX_LOG_FORMAT", "value": "json"}],
         "securityContext": pod::locked(),
         "resources": pod::resources(None, &[("cpu", "1m"), ("memory", "8Mi")], &[("memory", "32Mi")]),
         "volumeMounts": [pod::mount("config", "/etc/nats", true), pod::mount("run", "/run/nats", true)],

@@ -107,7 +107,7 @@ fn policy(cluster: &ValidCluster, name: String, component: &str, mut spec: Value
     Object::new(
         Kind::NetworkPolicy,
         name,
-        json!({"metadata": meta::owned(&cluster.owner, labels), "spec": spec}),
+        json!({"metadata": meta::owned(&cluster.owner, &labels), "spec": spec}),
     )
 }
 

@@ -90,7 +90,7 @@ pub(crate) fn projected(secret: &str, items: &[(&str, &str)]) -> Value {
 }
 
 /// What all our Pods have besides their containers and volumes.
-pub(crate) fn base(account: &str, security: Value) -> Value {
+pub(crate) fn base(account: &str, security: &Value) -> Value {
     json!({
         "serviceAccountName": account,
         "automountServiceAccountToken": false,

@@ -28,25 +28,25 @@ pub(super) fn secrets(cluster: &ValidCluster, material: &Material, now: Timestam
             cluster,
             names::authority(name),
             "authority",
-            text(&material.authority.write()),
+            &text(&material.authority.write()),
         ),
         secret(
             cluster,
             names::bus_keys(name),
             "authority",
-            bus_keys(material),
+            &bus_keys(material),
         ),
         secret(
             cluster,
             names::nats_config(name),
             "nats",
-            one("nats.conf", &nats_conf(cluster, material)),
+            &one("nats.conf", &nats_conf(cluster, material)),
         ),
         secret(
             cluster,
             names::manager_broker(name),
             "manager",
-            one("broker.json", &manager_broker(cluster, material, now)),
+            &one("broker.json", &manager_broker(cluster, material, now)),
         ),
     ];
     let bundle = material.authority.bundle();
@@ -62,7 +62,7 @@ pub(super) fn secrets(cluster: &ValidCluster, material: &Material, now: Timestam
             cluster,
             holder.secret(name),
             component,
-            text(&leaf.write(&bundle)),
+            &text(&leaf.write(&bundle)),
         ));
     }
     if let Some(login) = &material.store_login {
@@ -80,18 +80,18 @@ pub(super) fn secrets(cluster: &ValidCluster, material: &Material, now: Timestam
             cluster,
             names::store_login(name),
             "manager",
-            text(&data),
+            &text(&data),
         ));
     }
     list
 }
 
-fn secret(cluster: &ValidCluster, name: String, component: &str, data: Value) -> Object {
+fn secret(cluster: &ValidCluster, name: String, component: &str, data: &Value) -> Object {
     let labels = meta::labels(&cluster.key.name, component, None);
     Object::new(
         Kind::Secret,
         name,
-        json!({"metadata": meta::owned(&cluster.owner, labels), "type": "Opaque", "data": data}),
+        json!({"metadata": meta::owned(&cluster.owner, &labels), "type": "Opaque", "data": data}),
     )
 }
 
@@ -164,7 +164,7 @@ fn manager_broker(cluster: &ValidCluster, material: &Material, now: Timestamp) -
 }
 
 /// Host and port of the transporter, for members inside or outside of the Kubernetes cluster.
-pub fn nats_address(cluster: &ValidCluster, outside: bool) -> (String, u16) {
+pub(crate) fn nats_address(cluster: &ValidCluster, outside: bool) -> (String, u16) {
     let inside = names::host(&names::nats(&cluster.key.name), &cluster.key.namespace);
     if outside && let Some(exposure) = &cluster.nats_exposure {
         let port = exposure.node_port.or(exposure.port).unwrap_or(4222);
@@ -176,7 +176,7 @@ pub fn nats_address(cluster: &ValidCluster, outside: bool) -> (String, u16) {
 
 /// A member's `broker.json`. Its generation stays with its content and grows with each change,
 /// past anything that a lost Secret may have had: the time counts too.
-pub fn broker_document(
+pub(crate) fn broker_document(
     cluster: &ValidCluster,
     bundle: &str,
     (host, port): (String, u16),

@@ -21,7 +21,7 @@ pub(super) fn objects(cluster: &ValidCluster, material: &Material) -> Vec<Object
     let name = names::store(&cluster.key.name);
     let labels = || meta::labels(&cluster.key.name, "store", None);
     let service = json!({
-        "metadata": meta::owned(&cluster.owner, labels()),
+        "metadata": meta::owned(&cluster.owner, &labels()),
         "spec": {
             "type": "ClusterIP",
             "selector": meta::pod_selector(&cluster.key.name, "store"),
@@ -55,7 +55,7 @@ fn stateful_set(cluster: &ValidCluster, material: &Material) -> Value {
         claim["storageClassName"] = class.as_str().into();
     }
     json!({
-        "metadata": meta::owned(&cluster.owner, labels.clone()),
+        "metadata": meta::owned(&cluster.owner, &labels),
         "spec": {
             "serviceName": names::store(name),
             // Never more: one data folder, one server.
@@ -79,7 +79,7 @@ fn pod_spec(cluster: &ValidCluster, resources: Option<&Resources>) -> Value {
     let name = &cluster.key.name;
     let mut spec = pod::base(
         &names::account(name),
-        pod::security(POSTGRES_UID, POSTGRES_UID, POSTGRES_UID),
+        &pod::security(POSTGRES_UID, POSTGRES_UID, POSTGRES_UID),
     );
     spec["terminationGracePeriodSeconds"] = 60.into();
     spec["initContainers"] = json!([init(cluster), postgres(cluster, resources)]);

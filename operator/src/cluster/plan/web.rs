@@ -10,7 +10,7 @@ use crate::names;
 
 pub(super) fn objects(cluster: &ValidCluster) -> Vec<Object> {
     let name = &cluster.key.name;
-    let metadata = || meta::owned(&cluster.owner, meta::labels(name, "node", None));
+    let metadata = || meta::owned(&cluster.owner, &meta::labels(name, "node", None));
     let mut open = meta::pod_selector(name, "node");
     open[meta::LOGINS] = "true".into();
     let peers = json!({

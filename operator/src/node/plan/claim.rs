@@ -16,7 +16,7 @@ pub(super) fn claim(cluster: &ValidCluster, node: &ValidNode) -> Option<Object> 
     let labels = meta::labels(&cluster.key.name, "node", Some(&node.key.name));
     let metadata = match home.reclaim {
         // It goes away with the node.
-        Reclaim::Delete => meta::owned(&node.owner, labels),
+        Reclaim::Delete => meta::owned(&node.owner, &labels),
         Reclaim::Retain => json!({"labels": labels}),
     };
     let mut spec = json!({

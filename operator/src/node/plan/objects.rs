@@ -32,7 +32,7 @@ pub(super) fn broker(cluster: &ValidCluster, node: &ValidNode, identity: &Identi
         Kind::Secret,
         names::node_broker(&node.key.name),
         json!({
-            "metadata": meta::owned(&node.owner, labels),
+            "metadata": meta::owned(&node.owner, &labels),
             "type": "Opaque",
             "data": {
                 "broker.json": BASE64.encode(&identity.document),
@@ -49,7 +49,7 @@ pub(super) fn budget(cluster: &ValidCluster, node: &ValidNode) -> Object {
         Kind::Budget,
         &node.key.name,
         json!({
-            "metadata": meta::owned(&node.owner, labels),
+            "metadata": meta::owned(&node.owner, &labels),
             "spec": {
                 "minAvailable": 1,
                 // A Pod that is not ready still has sessions.

@@ -46,7 +46,7 @@ pub(super) fn desired(
     // Changes by file, not by a new Pod.
     hashed["initContainers"][0]["imagePullPolicy"] = Value::Null;
     let hash = meta::digest(&hashed);
-    let mut metadata = meta::owned(&node.owner, labels.clone());
+    let mut metadata = meta::owned(&node.owner, &labels);
     metadata["annotations"] = json!({
         POD_HASH: hash, NUDGE: secrets,
         "kubectl.kubernetes.io/default-container": "desktop",
@@ -64,7 +64,7 @@ fn spec(cluster: &ValidCluster, node: &ValidNode, pod: &ValidPod) -> Value {
     let user = &pod.spec.user;
     let mut spec = base(
         &names::account(&cluster.key.name),
-        security(user.uid, pod.gid, pod.fs_group),
+        &security(user.uid, pod.gid, pod.fs_group),
     );
     spec["hostname"] = node.key.name.as_str().into();
     spec["subdomain"] = names::nodes(&cluster.key.name).into();

@@ -24,7 +24,7 @@ const SINCE: &str = "fastx.dev/sidecar-since";
 const FAILED: &str = "fastx.dev/sidecar-failed";
 
 /// How long a new sidecar may take until it is ready.
-const TRIAL: Duration = Duration::from_secs(120);
+const TRIAL: Duration = Duration::from_mins(2);
 /// How long an image may fail to be pulled.
 const PULL_TRIAL: Duration = Duration::from_secs(30);
 
@@ -272,12 +272,13 @@ fn trial(pod: &PodView, present: &str, since: Timestamp, now: Timestamp) -> Side
     let Some(before) = pod.annotation(BEFORE).filter(|b| *b != present) else {
         return Sidecar::stays();
     };
-    if age < limit {
+    let left = limit.saturating_sub(age);
+    if !left.is_zero() {
         return Sidecar {
             again: Some(if unpullable {
-                limit - age
+                left
             } else {
-                PULL_TRIAL.min(limit - age)
+                PULL_TRIAL.min(left)
             }),
             ..Sidecar::stays()
         };
