@@ -12,7 +12,7 @@ use std::time::Duration;
 use fastx_crds::FastXCluster;
 use kube::ResourceExt;
 
-use crate::context::Context;
+use crate::context::{Context, said_ready};
 use crate::controller::{Failure, Reconcile};
 use crate::queue::Key;
 
@@ -92,6 +92,9 @@ impl Reconcile for Clusters {
         };
         // One write, and only if something changed.
         let before = context.status_of(cluster, &cluster.status);
+        if let Some(wait) = observed.report.settling.filter(|_| said_ready(&before)) {
+            return Ok(Some(wait));
+        }
         let after = status::status(cluster, &valid, &observed, &outcome, &before, now);
         context.write_status(cluster, &before, &after).await?;
         tracing::debug!(cluster = %cluster.name_any(), "cluster looked after");

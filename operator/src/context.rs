@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use fastx_crds::conditions::{Condition, Finding, Kind as ConditionKind, Status, set_condition};
+use fastx_crds::conditions::{
+    Condition, Finding, Kind as ConditionKind, Status, is_true, set_condition,
+};
 use fastx_lifecycle::clock;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -177,6 +179,11 @@ impl Context {
             }
         }
     }
+}
+
+/// Whether a status said that all is well. A replica that has only just begun to listen leaves it at that.
+pub fn said_ready(status: &Value) -> bool {
+    is_true(&conditions(status), ConditionKind::Ready)
 }
 
 /// Applies findings to the conditions that an object had.

@@ -13,7 +13,7 @@ use fastx_crds::ComputeNode;
 use kube::core::ApiResource;
 
 use crate::cluster::status::malformed_status;
-use crate::context::Context;
+use crate::context::{Context, said_ready};
 use crate::controller::{Failure, Reconcile};
 use crate::names;
 use crate::queue::Key;
@@ -77,6 +77,9 @@ impl Reconcile for Nodes {
         }
         // Writes: identity, objects, Pod.
         let outcome = apply::apply(context, node, valid.as_ref(), &observed, now).await?;
+        if let Some(wait) = observed.report.settling.filter(|_| said_ready(&before)) {
+            return Ok(Some(wait));
+        }
         // One write, and only if something changed.
         let after = status::status(node, valid.as_ref(), &observed, &outcome, &before, now);
         context.write_status(node, &before, &after).await?;

@@ -386,7 +386,7 @@ mod tests {
             status: Some(Arc::new(
                 serde_json::from_value::<ClusterStatus>(status).unwrap(),
             )),
-            error: None,
+            ..Report::default()
         }
     }
 

@@ -24,15 +24,30 @@ pub struct Report {
     pub status: Option<Arc<ClusterStatus>>,
     /// Why there is none.
     pub error: Option<String>,
+    /// How much longer silence means nothing: this replica has only just begun to listen.
+    pub settling: Option<Duration>,
 }
 
-#[derive(Default)]
 struct Entry {
+    since: Instant,
     endpoint: Option<watch::Sender<Endpoint>>,
     identity: String,
     task: Option<AbortHandle>,
     last: Option<(Arc<ClusterStatus>, Instant)>,
     error: Option<String>,
+}
+
+impl Default for Entry {
+    fn default() -> Self {
+        Self {
+            since: Instant::now(),
+            endpoint: None,
+            identity: String::new(),
+            task: None,
+            last: None,
+            error: None,
+        }
+    }
 }
 
 impl Drop for Entry {
@@ -45,6 +60,7 @@ impl Drop for Entry {
 
 /// One status stream for each cluster. Wakes the controllers when something changed that they show.
 pub struct Reports {
+    since: Instant,
     entries: Mutex<HashMap<Key, Entry>>,
     clusters: Arc<Queue>,
     nodes: Arc<Queue>,
@@ -60,6 +76,7 @@ impl Reports {
     /// No streams yet.
     pub fn new(clusters: Arc<Queue>, nodes: Arc<Queue>) -> Arc<Self> {
         Arc::new(Self {
+            since: Instant::now(),
             entries: Mutex::default(),
             clusters,
             nodes,
@@ -101,7 +118,10 @@ impl Reports {
     pub fn get(&self, cluster: &Key) -> Report {
         let entries = self.lock();
         let Some(entry) = entries.get(cluster) else {
-            return Report::default();
+            return Report {
+                settling: left(self.since),
+                ..Report::default()
+            };
         };
         let fresh = entry
             .last
@@ -109,6 +129,11 @@ impl Reports {
             .filter(|(_, at)| at.elapsed() <= FRESH)
             .map(|(status, _)| status.clone());
         Report {
+            settling: if entry.last.is_some() {
+                None
+            } else {
+                left(entry.since)
+            },
             status: fresh,
             error: entry.error.clone(),
         }
@@ -178,6 +203,11 @@ impl Reports {
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, Entry>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What is left of the time in which silence means nothing.
+fn left(since: Instant) -> Option<Duration> {
+    FRESH.checked_sub(since.elapsed()).filter(|d| !d.is_zero())
 }
 
 /// A status without what changes with each heartbeat and without who says it.
@@ -271,6 +301,18 @@ mod tests {
         reports.received(&key, status("2026-01-01T00:00:10Z", 2));
         assert_eq!((clusters.len(), nodes.len()), (1, 1));
         assert_eq!(nodes.next().await.name, "x");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_means_nothing_at_first() {
+        let reports = Reports::new(Arc::default(), Arc::default());
+        let key = Key::new("n", "site");
+        assert_eq!(reports.get(&key).settling, Some(FRESH));
+        tokio::time::advance(Duration::from_secs(20)).await;
+        reports.lock().insert(key.clone(), Entry::default());
+        assert_eq!(reports.get(&key).settling, Some(FRESH));
+        tokio::time::advance(FRESH).await;
+        assert_eq!(reports.get(&key).settling, None);
     }
 
     #[tokio::test(start_paused = true)]

@@ -211,7 +211,8 @@ async fn write(
     if let Some(claim) = &claim {
         context.applier.ensure(namespace, None, claim).await?;
     }
-    if !ensure.iter().any(|o| o.kind == Kind::Budget) {
+    // While nobody knows of sessions, the budget stays as it is.
+    if observed.sessions(&valid.key.name) == Some(0) {
         remove_budget(context, valid).await?;
     }
     let Some(desired) = pod else { return Ok(()) };

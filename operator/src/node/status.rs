@@ -321,7 +321,7 @@ pub(super) mod tests {
             peers: Vec::new(),
             report: Report {
                 status: Some(Arc::new(serde_json::from_value(status).unwrap())),
-                error: None,
+                ..Report::default()
             },
             revision: Some("r1".into()),
             has_account: true,
