@@ -108,7 +108,7 @@ pub async fn build(config: Config, bus: BusSource, shutdown: Shutdown) -> Result
     tls::install_provider();
     let readiness = Readiness::new();
     let liveness = Liveness::new();
-    let starting = readiness.block("start");
+    let starting = readiness.block("broker.json");
     let mut registry = prometheus_client::registry::Registry::default();
     let metrics = Metrics::register(&mut registry);
     let registry = Arc::new(Mutex::new(registry));

@@ -96,21 +96,20 @@ impl Sessions {
 
     async fn terminate(&self, user: &User, uid: u32, id: &SessionId) -> Result<ActAnswer, Problem> {
         tracing::info!(session = %id, by = %user.login, "session is being ended");
-        self.edit(id, |own| own.record.state = SessionState::Ending);
+        self.edit(id, |own| {
+            own.record.state = SessionState::Ending;
+            own.ended_by = Some(user.login.clone());
+        });
         if let Err(problem) = self.hub().terminate(uid, id).await {
             // Still there as far as anybody knows; the next report of the link tells.
             self.edit(id, |own| {
                 if own.record.state == SessionState::Ending {
                     own.record.state = SessionState::Running;
+                    own.ended_by = None;
                 }
             });
             return Err(problem);
         }
-        self.edit(id, |own| {
-            if own.record.end_reason.is_empty() {
-                own.record.end_reason = format!("Ended by {}.", user.login);
-            }
-        });
         // The answer of the link said how the session is now; no report of its own need follow.
         let links = self.hub().snapshot();
         let known = links

@@ -28,6 +28,9 @@ pub(super) struct OwnSession {
     /// Hash of the request that it came from, to tell a repetition from another request; empty when adopted.
     #[serde(default)]
     pub request: String,
+    /// Who asked for its end.
+    #[serde(default)]
+    pub ended_by: Option<LoginName>,
     /// Why it could not start: the answer to a repetition.
     #[serde(default)]
     pub failure: Option<Problem>,
@@ -222,8 +225,11 @@ fn follow(own: &mut OwnSession, link: &LinkSession) {
     record.params.clone_from(&link.start.params);
     record.geometry = clip(&link.start.geometry, 16);
     record.display = clip(&link.display, 32);
-    if !link.end_reason.is_empty() {
-        record.end_reason = clip(&link.end_reason, MAX_REASON);
+    match &own.ended_by {
+        // Who ended it, the node knows better.
+        Some(login) => record.end_reason = format!("Ended by {login}."),
+        None if link.end_reason.is_empty() => {}
+        None => record.end_reason = clip(&link.end_reason, MAX_REASON),
     }
     if !link.state.is_live() {
         record.viewers = 0;
@@ -256,6 +262,7 @@ fn adopt(me: &ServerId, uid: u32, link: &LinkSession, now: Timestamp) -> OwnSess
         record,
         uid,
         request: String::new(),
+        ended_by: None,
         failure: None,
     }
 }

@@ -266,6 +266,7 @@ impl Sessions {
             record,
             uid,
             request: hash(start),
+            ended_by: None,
             failure: None,
         })
     }

@@ -87,7 +87,8 @@ async fn a_session_from_start_to_end() {
             .status,
         202
     );
-    state(&ada, &node, id, "ended").await;
+    let ended = state(&ada, &node, id, "ended").await;
+    assert_eq!(ended["endReason"], "Ended by ada.");
     let again = ada
         .call(&node, Method::DELETE, &format!("sessions/{id}"), None)
         .await;
@@ -292,4 +293,39 @@ async fn the_bus_may_go_and_come_back() {
         }
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_without_managers_starts_from_its_last_good_configuration() {
+    let mut cluster = Cluster::new().await;
+    let mut node = cluster.node("a", &["ada"]).await;
+    let ada = Client::program(&node, "ada").await;
+    let id = ada.start(&node, "").await;
+    node.shutdown.trigger();
+    node.link.disconnect();
+    let caller = node.id.clone().into();
+    cluster.hub.set_connected(&caller, false);
+    let mut again = cluster.start(&node.id).await;
+    assert_eq!(
+        again.node.configuration().current().cluster.display_name,
+        "Test"
+    );
+    again.link.disconnect();
+    node.link.reconnect().await.unwrap();
+    let refused = ada.get(&again, "sessions").await;
+    assert_eq!(
+        refused.status, 503,
+        "a login that this process has not seen is refused with a reason"
+    );
+    cluster.hub.set_connected(&caller, true);
+    eventually("logins are checked again", || async {
+        let answer = ada.get(&again, "sessions").await;
+        if answer.status == 200 {
+            Ok(())
+        } else {
+            Err(answer.status.to_string())
+        }
+    })
+    .await;
+    state(&ada, &again, &id, "running").await;
 }
