@@ -1,8 +1,8 @@
 /** The node's HTTP API over a pretended cluster, with the real page in front of it and switches for every fault. */
-import { existsSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { connect as connectTcp } from "node:net";
-import { extname, join, normalize } from "node:path";
+import { extname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { serve } from "./rfb.mjs";
 import { png, scene } from "./scene.mjs";
@@ -29,6 +29,13 @@ const TYPES = {
   ".txt": "text/plain; charset=utf-8",
 };
 
+/** The built page, read once: a build that runs meanwhile must not pull it from under a test. */
+function readDist() {
+  const files = readdirSync(DIST, { recursive: true, withFileTypes: true }).filter(entry => entry.isFile());
+  const paths = files.map(entry => join(entry.parentPath, entry.name));
+  return new Map(paths.map(path => [`/${relative(DIST, path)}`, readFileSync(path)]));
+}
+
 class Refusal extends Error {
   constructor(status, type, title, more = {}, headers = {}) {
     super(title);
@@ -49,6 +56,7 @@ export async function createMock({ port = 0, empty = false, startDelay = 400, di
     log: { keys: [], clipboard: [], sizes: [], opened: [], starts: [] },
     startDelay,
     display,
+    files: readDist(),
     streams: new Set(),
     lines: new Set(),
     events: [],
@@ -254,18 +262,14 @@ async function control(mock, request, response, url) {
 }
 
 function page(mock, url, response) {
-  const path = normalize(url.pathname).replace(/^(\.\.[/\\])+/, "");
-  const wanted = join(DIST, path);
-  const file = extname(path) && existsSync(wanted) ? wanted : join(DIST, "index.html");
-  const hashed = path.startsWith("/assets/");
-  const content = readFileSync(file);
+  const name = mock.files.has(url.pathname) ? url.pathname : "/index.html";
   response.writeHead(200, {
-    "Content-Type": TYPES[extname(file)] ?? "application/octet-stream",
+    "Content-Type": TYPES[extname(name)] ?? "application/octet-stream",
     "Content-Security-Policy": policy(mock),
     "X-Content-Type-Options": "nosniff",
-    "Cache-Control": hashed ? "public, max-age=31536000, immutable" : "no-cache",
+    "Cache-Control": name.startsWith("/assets/") ? "public, max-age=31536000, immutable" : "no-cache",
   });
-  response.end(content);
+  response.end(mock.files.get(name));
 }
 
 async function body(request) {

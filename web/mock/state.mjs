@@ -8,8 +8,8 @@ const ago = minutes => new Date(Date.now() - minutes * MINUTE).toISOString();
 export const newId = () => randomBytes(8).toString("hex");
 
 export const users = {
-  alice: { password: "alice", role: "user", groups: ["staff"] },
-  maria: { password: "maria", role: "manager", groups: ["staff", "operators"] },
+  student: { password: "student", role: "user", groups: ["staff"] },
+  operator: { password: "operator", role: "manager", groups: ["staff", "operators"] },
 };
 
 export const applications = [
@@ -87,7 +87,7 @@ export function session(part = {}) {
   return {
     id,
     serverId: "node-1",
-    login: "alice",
+    login: "student",
     state: "running",
     name: "Desktop",
     application: "desktop",
@@ -137,7 +137,7 @@ const defaultSessions = () => [
     changed: ago(74),
     version: 3,
   }),
-  session({ id: "m1", login: "maria", name: "Desktop", serverId: "node-2", started: ago(20), version: 2 }),
+  session({ id: "m1", login: "operator", name: "Desktop", serverId: "node-2", started: ago(20), version: 2 }),
 ];
 
 /** A whole cluster; `empty` leaves out the sessions. */

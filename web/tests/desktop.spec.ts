@@ -21,6 +21,7 @@ test.describe("desktop", () => {
   });
 
   test("is accessible, bar and panels too", async ({ page, open }) => {
+    test.slow();
     await open("/desktop/a1");
     await expect(picture(page)).toBeVisible();
     await expectAccessible(page);
@@ -119,7 +120,12 @@ test.describe("desktop", () => {
       words: "The server of the session cannot be reached right now.",
     },
     { code: 1001, reason: "", heading: "Not connected", words: "The server is restarting." },
-    { code: 4408, reason: "disconnected by maria", heading: "Disconnected", words: "Disconnected by maria." },
+    {
+      code: 4408,
+      reason: "disconnected by an operator",
+      heading: "Disconnected",
+      words: "Disconnected by an operator.",
+    },
     {
       code: 4404,
       reason: "",

@@ -31,7 +31,7 @@ export const test = base.extend<Fixtures>({
   },
 
   open: async ({ page, mock }, use) => {
-    await use(async (path, login = "alice") => {
+    await use(async (path, login = "student") => {
       await page.context().addCookies([
         {
           name: "__Host-fastx",

@@ -3,7 +3,7 @@ import { expect, expectAccessible, test } from "./fixtures.ts";
 
 test.describe("manage servers", () => {
   test("is accessible as table and as cards", async ({ page, open }) => {
-    await open("/manage/servers", "maria");
+    await open("/manage/servers", "operator");
     await expect(page.getByText("node-1.lab.example.org")).toBeVisible();
     await expectAccessible(page);
     const cards = page.getByText("Cards", { exact: true });
@@ -15,7 +15,7 @@ test.describe("manage servers", () => {
   });
 
   test("follows the servers live", async ({ page, mock, open }) => {
-    await open("/manage/servers", "maria");
+    await open("/manage/servers", "operator");
     await expect(page.getByText("All 6")).toBeVisible();
     const row = page.getByRole("row").filter({ hasText: "node-2" });
     mock.putServer("node-2", { cpu: 77, sessions: 9 });
@@ -30,7 +30,7 @@ test.describe("manage servers", () => {
   });
 
   test("filters, groups and sorts", async ({ page, open }) => {
-    await open("/manage/servers", "maria");
+    await open("/manage/servers", "operator");
     const names = page.locator("tbody th");
     await expect(names).toHaveCount(6);
     await page.getByRole("searchbox").fill("l4");
@@ -50,7 +50,7 @@ test.describe("manage servers", () => {
   });
 
   test("shows all that is known of a server, and how to change it", async ({ page, open }) => {
-    await open("/manage/servers", "maria");
+    await open("/manage/servers", "operator");
     await page.getByRole("button", { name: "Details of node-3.lab.example.org" }).click();
     const details = page.getByRole("dialog");
     await expect(details).toContainText('"model": "L4"');
@@ -62,7 +62,7 @@ test.describe("manage servers", () => {
   });
 
   test("exports what is shown", async ({ page, open }) => {
-    await open("/manage/servers", "maria");
+    await open("/manage/servers", "operator");
     await page.getByText("Lost 1").click();
     await page.getByRole("button", { name: "Export" }).click();
     const download = page.waitForEvent("download");
@@ -73,7 +73,7 @@ test.describe("manage servers", () => {
   });
 
   test("is for managers", async ({ page, open }) => {
-    await open("/manage/servers", "alice");
+    await open("/manage/servers", "student");
     await expect(page.getByRole("heading", { name: "Only managers see the servers" })).toBeVisible();
     await expect(page.getByRole("link", { name: "Servers" })).toHaveCount(0);
   });
@@ -97,7 +97,7 @@ test.describe("beside the way", () => {
 
   test("about tells the version and the keyboard", async ({ page, open }) => {
     await open("/");
-    await page.getByRole("button", { name: "Account of alice" }).click();
+    await page.getByRole("button", { name: "Account of student" }).click();
     await page.getByRole("menuitem", { name: "About and keyboard" }).click();
     await expect(page.getByRole("dialog")).toContainText("0.1.0");
     await expectAccessible(page);

@@ -11,16 +11,16 @@ test.describe("sign-in", () => {
   test("works by keyboard alone", async ({ page, mock }) => {
     await page.goto(mock.url);
     await expect(page.getByLabel("User name")).toBeFocused();
-    await page.keyboard.type("alice");
+    await page.keyboard.type("student");
     await page.keyboard.press("Tab");
-    await page.keyboard.type("alice");
+    await page.keyboard.type("student");
     await page.keyboard.press("Enter");
     await expect(page.getByRole("heading", { name: "Sessions" })).toBeVisible();
   });
 
   test("says in place that the password is wrong, and lets the next try begin", async ({ page, mock }) => {
     await page.goto(mock.url);
-    await page.getByLabel("User name").fill("alice");
+    await page.getByLabel("User name").fill("student");
     await page.getByLabel("Password", { exact: true }).fill("nonsense");
     await page.getByRole("button", { name: "Sign in" }).click();
     await expect(page.getByText("User name or password is wrong.")).toBeVisible();
@@ -29,7 +29,7 @@ test.describe("sign-in", () => {
     await expect(password).toHaveValue("");
     await expect(password).toHaveAttribute("aria-invalid", "true");
     await expectAccessible(page);
-    await page.keyboard.type("alice");
+    await page.keyboard.type("student");
     await page.keyboard.press("Enter");
     await expect(page.getByRole("heading", { name: "Sessions" })).toBeVisible();
   });
@@ -44,8 +44,8 @@ test.describe("sign-in", () => {
   test("counts down after too many tries", async ({ page, mock }) => {
     mock.faults.tries = 3;
     await page.goto(mock.url);
-    await page.getByLabel("User name").fill("alice");
-    await page.getByLabel("Password", { exact: true }).fill("alice");
+    await page.getByLabel("User name").fill("student");
+    await page.getByLabel("Password", { exact: true }).fill("student");
     await page.clock.install();
     await page.getByRole("button", { name: "Sign in" }).click();
     await expect(page.getByText("Too many tries. You can try again in 3 seconds.")).toBeVisible();
@@ -58,8 +58,8 @@ test.describe("sign-in", () => {
   test("shows why when nobody can check passwords", async ({ page, mock }) => {
     mock.faults.refuse = "no-manager";
     await page.goto(mock.url);
-    await page.getByLabel("User name").fill("alice");
-    await page.getByLabel("Password", { exact: true }).fill("alice");
+    await page.getByLabel("User name").fill("student");
+    await page.getByLabel("Password", { exact: true }).fill("student");
     await page.getByRole("button", { name: "Sign in" }).click();
     await expect(page.getByRole("alert")).toContainText("No cluster manager answers");
     await expect(page.getByText("Trace id")).toBeVisible();
@@ -67,8 +67,8 @@ test.describe("sign-in", () => {
 
   test("goes back to the link that it was reached from", async ({ page, mock }) => {
     await page.goto(`${mock.url}/manage/servers`);
-    await page.getByLabel("User name").fill("maria");
-    await page.getByLabel("Password", { exact: true }).fill("maria");
+    await page.getByLabel("User name").fill("operator");
+    await page.getByLabel("Password", { exact: true }).fill("operator");
     await page.getByRole("button", { name: "Sign in" }).click();
     await expect(page).toHaveURL(`${mock.url}/manage/servers`);
     await expect(page.getByRole("heading", { name: "Servers" })).toBeVisible();
@@ -76,8 +76,8 @@ test.describe("sign-in", () => {
 
   test("never goes to another place", async ({ page, mock }) => {
     await page.goto(`${mock.url}/signin?to=//elsewhere.example`);
-    await page.getByLabel("User name").fill("alice");
-    await page.getByLabel("Password", { exact: true }).fill("alice");
+    await page.getByLabel("User name").fill("student");
+    await page.getByLabel("Password", { exact: true }).fill("student");
     await page.getByRole("button", { name: "Sign in" }).click();
     await expect(page).toHaveURL(`${mock.url}/`);
   });
@@ -91,7 +91,7 @@ test.describe("sign-in", () => {
 
   test("is where signing out leads", async ({ page, open }) => {
     await open("/");
-    await page.getByRole("button", { name: "Account of alice" }).click();
+    await page.getByRole("button", { name: "Account of student" }).click();
     await page.getByRole("menuitem", { name: "Sign out" }).click();
     await expect(page.getByLabel("User name")).toBeVisible();
   });

@@ -11,7 +11,7 @@ test.describe("start", () => {
   });
 
   test("has an accessible form @look", async ({ page, open }) => {
-    await open("/start", "maria");
+    await open("/start", "operator");
     await expect(page.getByLabel("Command")).toBeVisible();
     await page.getByText("Fixed").click();
     await expect(page.getByLabel("Resolution")).toBeVisible();
@@ -64,7 +64,7 @@ test.describe("start", () => {
   });
 
   test("takes a command, a size and a name by keyboard", async ({ page, mock, open }) => {
-    await open("/start", "maria");
+    await open("/start", "operator");
     await expect(page.getByLabel("Command")).toBeFocused();
     await page.keyboard.press("Enter");
     await expect(page.getByText("Enter the command to start.")).toBeVisible();

@@ -20,7 +20,7 @@ describe("after a close", () => {
 
   it("has words for every code of the contract, and prefers the server's", () => {
     expect(closeWords(4503, "")).toBe(text.closes[4503]);
-    expect(closeWords(4408, "disconnected by maria")).toBe("Disconnected by maria.");
+    expect(closeWords(4408, "disconnected by an operator")).toBe("Disconnected by an operator.");
     expect(closeWords(4999, "")).toContain("4999");
   });
 });
