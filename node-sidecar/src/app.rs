@@ -210,34 +210,7 @@ async fn assemble(
         tickets,
         shutdown.clone(),
     );
-    tasks.spawn(configuration::run(
-        configuration.clone(),
-        transport.clone(),
-        shutdown.clone(),
-    ));
-    tasks.spawn(fleet::run(
-        fleet.clone(),
-        transport.clone(),
-        shutdown.clone(),
-    ));
-    tasks.spawn(logins::run(
-        logins.clone(),
-        transport.clone(),
-        shutdown.clone(),
-    ));
-    tasks.spawn(follow_scripts(
-        balancer,
-        configuration.watch(),
-        shutdown.clone(),
-    ));
-    tasks.spawn(connection::follow_level(
-        config.log_level.clone(),
-        configuration.clone(),
-        news.clone(),
-        shutdown.clone(),
-    ));
-    sessions.spawn(tasks, shutdown);
-    Ok(Node::new(Parts {
+    let node = Node::new(Parts {
         me,
         boot,
         keys,
@@ -251,7 +224,47 @@ async fn assemble(
         news,
         shutdown: shutdown.clone(),
         broker_generation: broker.generation.clone(),
-    }))
+    });
+    follow(config, &node, balancer, tasks, shutdown);
+    Ok(node)
+}
+
+/// Starts what keeps the node up to date until shutdown.
+fn follow(
+    config: &Config,
+    node: &Node,
+    balancer: Balancer,
+    tasks: &TaskTracker,
+    shutdown: &Shutdown,
+) {
+    let (configuration, transport) = (node.configuration(), node.transport());
+    tasks.spawn(configuration::run(
+        configuration.clone(),
+        transport.clone(),
+        shutdown.clone(),
+    ));
+    tasks.spawn(fleet::run(
+        node.fleet().clone(),
+        transport.clone(),
+        shutdown.clone(),
+    ));
+    tasks.spawn(logins::run(
+        node.logins().clone(),
+        transport.clone(),
+        shutdown.clone(),
+    ));
+    tasks.spawn(follow_scripts(
+        balancer,
+        configuration.watch(),
+        shutdown.clone(),
+    ));
+    let level = config.log_level.clone();
+    tasks.spawn(connection::follow_level(
+        level,
+        node.clone(),
+        shutdown.clone(),
+    ));
+    node.sessions().spawn(tasks, shutdown);
 }
 
 /// Listens for links of the users that the configuration names.

@@ -1,6 +1,5 @@
 //! Follows `broker.json` and keeps the node on the bus.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use fastx_bus::{Bus, Options};
@@ -10,12 +9,11 @@ use fastx_lifecycle::backoff::Backoff;
 use fastx_lifecycle::readiness::Readiness;
 use fastx_lifecycle::shutdown::Shutdown;
 use fastx_lifecycle::telemetry;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
 use crate::app::{BusSource, StartError};
 use crate::broker_file::{BrokerFile, Me};
 use crate::config::Config;
-use crate::configuration::Configuration;
 use crate::node::Node;
 
 /// How often the file is looked at. A mounted Secret is swapped as a link, which few watchers notice.
@@ -181,13 +179,8 @@ pub fn ready_when_loaded(readiness: &Readiness, node: &Node, shutdown: &Shutdown
 }
 
 /// Follows what the configuration says about the log, and tells the managers of each new revision.
-pub async fn follow_level(
-    own: String,
-    configuration: Configuration,
-    news: Arc<Notify>,
-    shutdown: Shutdown,
-) {
-    let mut changes = configuration.watch();
+pub async fn follow_level(own: String, node: Node, shutdown: Shutdown) {
+    let mut changes = node.configuration().watch();
     loop {
         let current = changes.borrow_and_update().clone();
         let debug = current.node.debug.iter().any(|d| d == "all");
@@ -197,7 +190,7 @@ pub async fn follow_level(
             (false, level) => level,
         };
         telemetry::set_level(level);
-        news.notify_one();
+        node.news().notify_one();
         tokio::select! {
             () = shutdown.triggered() => return,
             more = changes.changed() => if more.is_err() { return },

@@ -1,9 +1,9 @@
 //! What changes, numbered and kept for a while, so that a browser that was away misses nothing.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
-use fastx_core::names::LoginName;
+use fastx_core::names::{LoginName, ServerId};
 use fastx_core::wire::server::ServerRecord;
 use fastx_core::wire::session::SessionRecord;
 use tokio::sync::broadcast;
@@ -31,6 +31,8 @@ pub enum Change {
     Server(Box<ServerRecord>),
     /// A server has left the cluster.
     ServerRemoved(String),
+    /// Was news of a server, which later news made superfluous.
+    Superseded,
 }
 
 /// A change with its number.
@@ -40,6 +42,9 @@ pub type Numbered = (u64, Arc<Change>);
 struct Kept {
     last: u64,
     changes: VecDeque<Numbered>,
+    /// Number of the last news of each server: its load changes all the time, and only the last counts.
+    servers: HashMap<ServerId, u64>,
+    superseded: Arc<Change>,
 }
 
 #[derive(Debug)]
@@ -47,6 +52,23 @@ struct Inner {
     epoch: String,
     kept: Mutex<Kept>,
     listeners: broadcast::Sender<Numbered>,
+}
+
+impl Kept {
+    /// Frees what an earlier news of the same server takes up.
+    fn supersede(&mut self, change: &Change) {
+        let Change::Server(record) = change else {
+            return;
+        };
+        let id = record.server.server_id.clone();
+        let before = self.servers.insert(id, self.last);
+        let first = self.changes.front().map_or(self.last, |(n, _)| *n);
+        let place = before.and_then(|n| n.checked_sub(first));
+        let place = place.and_then(|p| usize::try_from(p).ok());
+        if let Some(entry) = place.and_then(|p| self.changes.get_mut(p)) {
+            entry.1 = self.superseded.clone();
+        }
+    }
 }
 
 /// The stream of changes; clones share it.
@@ -61,6 +83,8 @@ impl Events {
         let kept = Kept {
             last: 0,
             changes: VecDeque::new(),
+            servers: HashMap::new(),
+            superseded: Arc::new(Change::Superseded),
         };
         Self {
             inner: Arc::new(Inner {
@@ -80,6 +104,7 @@ impl Events {
     pub fn publish(&self, change: Change) {
         let mut kept = lock(&self.inner.kept);
         kept.last += 1;
+        kept.supersede(&change);
         let numbered = (kept.last, Arc::new(change));
         kept.changes.push_back(numbered.clone());
         if kept.changes.len() > KEPT {
@@ -105,7 +130,9 @@ impl Events {
             return None;
         }
         let skip = usize::try_from(number + 1 - first).unwrap_or(usize::MAX);
-        Some(kept.changes.iter().skip(skip).cloned().collect())
+        let later = kept.changes.iter().skip(skip);
+        let later = later.filter(|(_, change)| **change != Change::Superseded);
+        Some(later.cloned().collect())
     }
 
     /// The id of a change.
@@ -141,6 +168,31 @@ mod tests {
         for unknown in ["e-1-4", "e-2-1", "", "e-1-x", "-"] {
             assert_eq!(numbers(&events, unknown), None, "{unknown}");
         }
+    }
+
+    #[test]
+    fn only_the_last_news_of_a_server_is_kept() {
+        let server = |id: &str, sessions: u32| {
+            Change::Server(Box::new(
+                serde_json::from_value(serde_json::json!({
+                    "server": {"serverId": id, "sessions": sessions},
+                    "lastSeen": "1970-01-01T00:00:00Z", "online": true
+                }))
+                .unwrap(),
+            ))
+        };
+        let events = Events::new("e".into());
+        for change in [
+            server("a", 1),
+            removed(2),
+            server("b", 1),
+            server("a", 2),
+            server("a", 3),
+        ] {
+            events.publish(change);
+        }
+        assert_eq!(numbers(&events, "e-0"), Some(vec![2, 3, 5]));
+        assert_eq!(numbers(&events, "e-4"), Some(vec![5]));
     }
 
     #[test]

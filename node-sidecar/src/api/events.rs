@@ -172,7 +172,7 @@ impl Listening {
             {
                 event("sessionRemoved", &SessionRemovedEvent { id: id.clone() })
             }
-            Change::Session(_) | Change::SessionRemoved { .. } => return None,
+            Change::Session(_) | Change::SessionRemoved { .. } | Change::Superseded => return None,
             Change::Server(record) => {
                 let full = self.user.role >= Role::Manager;
                 let server = ServerDocument::new(record, full);

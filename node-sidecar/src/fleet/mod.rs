@@ -190,6 +190,7 @@ mod tests {
                 }
                 Change::Server(s) => format!("+{}", s.server.server_id),
                 Change::ServerRemoved(id) => format!("-{id}"),
+                Change::Superseded => unreachable!("left out"),
             })
             .collect()
     }

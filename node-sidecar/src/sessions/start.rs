@@ -150,6 +150,12 @@ impl Sessions {
         request: &SessionStart,
     ) -> Result<SessionRecord, Problem> {
         check(&request.start)?;
+        // Nobody picks an id: it could be another user's.
+        if request.id != session_id(&user.login, &request.key) {
+            return Err(Problem::bad_request(
+                "The session id does not follow from the key.",
+            ));
+        }
         let current = self.inner.parts.configuration.current();
         let uid = self.uid_of(&user.login).ok_or_else(|| {
             Problem::forbidden(&format!(

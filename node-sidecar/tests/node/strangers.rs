@@ -1,6 +1,12 @@
 //! What others can do to one's sessions: nothing; managers: see that they are there, and end them.
 
 use axum::http::Method;
+use fastx_bus::Bus;
+use fastx_core::secret::Secret;
+use fastx_core::subject::Operation;
+use fastx_core::wire::operations::{Act, ActAnswer, SessionAct, SessionStart};
+use fastx_core::wire::problem::Problem;
+use fastx_core::wire::session::{SessionRecord, StartRequest};
 use serde_json::{Value, json};
 
 use crate::cluster::{Cluster, TestNode, acquainted};
@@ -122,4 +128,48 @@ async fn a_manager_oversees_but_does_not_look_into() {
     );
     assert_eq!(full["servers"][0]["server"]["startSessions"], true);
     assert!(full["servers"][0]["lastSeen"].is_string());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_word_of_another_node_counts_for_nothing() {
+    let mut cluster = Cluster::new().await;
+    let node = cluster.node("a", &["ada"]).await;
+    let ada = Client::program(&node, "ada").await;
+    let id = ada.start(&node, "").await;
+    let bus = Bus::in_process(
+        &cluster.hub,
+        "rogue".parse().unwrap(),
+        "site".parse().unwrap(),
+    );
+    let limit = std::time::Duration::from_secs(10);
+    let token = |text: &str| Secret::new(text);
+    for bad in ["", "a.b.c"] {
+        let act = SessionAct {
+            token: token(bad),
+            id: id.parse().unwrap(),
+            act: Act::Terminate,
+        };
+        let refused: Result<ActAnswer, Problem> =
+            bus.node(&node.id, Operation::SessionAct, &act, limit).await;
+        assert_eq!(refused.unwrap_err().status, 401);
+    }
+    let start = SessionStart {
+        token: token(&ada.bearer.clone().unwrap()),
+        key: "k".into(),
+        id: "00000000000000aa".parse().unwrap(),
+        start: StartRequest {
+            command: "x".into(),
+            ..StartRequest::default()
+        },
+        address: String::new(),
+    };
+    let refused: Result<SessionRecord, Problem> = bus
+        .node(&node.id, Operation::SessionStart, &start, limit)
+        .await;
+    assert_eq!(
+        refused.unwrap_err().status,
+        400,
+        "a chosen id could be another user's"
+    );
+    assert_eq!(node.link.sessions().len(), 1);
 }
