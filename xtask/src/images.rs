@@ -130,7 +130,6 @@ pub(crate) fn all() -> Result<(), ImagesError> {
 /// Runs `cargo xtask images`.
 pub(crate) fn run(args: &Args) -> Result<(), ImagesError> {
     let paths = Paths::load()?;
-    let _lock = alone(&paths)?;
     let names = if args.names.is_empty() {
         Image::value_variants()
     } else {
@@ -145,9 +144,9 @@ pub(crate) fn run(args: &Args) -> Result<(), ImagesError> {
     Ok(())
 }
 
-/// Two of these at once would write the same files; the second waits, like a second cargo.
-fn alone(paths: &Paths) -> Result<File, ImagesError> {
-    let path = paths.localkube.join("lock/images");
+/// Two builds of one image at once would write the same files; the second waits, like a second cargo.
+fn alone(image: Image, paths: &Paths) -> Result<File, ImagesError> {
+    let path = paths.localkube.join(format!("lock/{}", image.name()));
     let failed = |source| ImagesError::Lock {
         path: path.clone(),
         source,
@@ -155,7 +154,10 @@ fn alone(paths: &Paths) -> Result<File, ImagesError> {
     std::fs::create_dir_all(paths.localkube.join("lock")).map_err(failed)?;
     let file = File::create(&path).map_err(failed)?;
     if file.try_lock().is_err() {
-        say("waiting for another `cargo xtask images` to end");
+        say(&format!(
+            "waiting for another build of {} to end",
+            image.name()
+        ));
         file.lock().map_err(failed)?;
     }
     Ok(file)
@@ -163,6 +165,7 @@ fn alone(paths: &Paths) -> Result<File, ImagesError> {
 
 /// Builds with the scripts; a new name is only another reference to the same content.
 fn local(image: Image, args: &Args, paths: &Paths) -> Result<(), ImagesError> {
+    let _lock = alone(image, paths)?;
     let recipe = Recipe::of(image, paths)?;
     for program in &recipe.needs {
         process::run(Command::new(cluster::localkube("build.sh")).arg(program))?;
