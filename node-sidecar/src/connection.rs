@@ -113,9 +113,12 @@ impl Follower {
         let (bus, mut running) = self.connect(first).await;
         self.generation.send_replace(running.generation);
         self.bus.send_replace(Some(bus.clone()));
+        let mut waiting: Option<BrokerConfig> = None;
         loop {
             tokio::time::sleep(LOOK).await;
-            let Some(new) = self.file.look() else {
+            // What the transporter did not take is offered again until it does, or until newer content comes.
+            let offered = waiting.take();
+            let Some(new) = self.file.look().or(offered) else {
                 continue;
             };
             if let Err(error) = self.file.same_member(&running, &new) {
@@ -128,12 +131,29 @@ impl Follower {
                     self.generation.send_replace(new.generation);
                     running = new;
                 }
-                Err(error) => tracing::warn!(
-                    error = %telemetry::chain(&error),
-                    "the new broker.json is good, but the transporter does not take it"
-                ),
+                Err(error) => {
+                    tracing::warn!(
+                        error = %telemetry::chain(&error),
+                        "the new broker.json is good, but the transporter does not take it yet"
+                    );
+                    waiting = Some(new);
+                }
             }
         }
+    }
+
+    /// Waits, but not longer than until the file has something newer.
+    async fn newer_within(&mut self, wait: Duration) -> Option<BrokerConfig> {
+        let until = tokio::time::Instant::now() + wait;
+        while tokio::time::Instant::now() < until {
+            let next = tokio::time::Instant::now() + LOOK;
+            tokio::time::sleep_until(next.min(until)).await;
+            let newer = self.file.look();
+            if newer.is_some() {
+                return newer;
+            }
+        }
+        None
     }
 
     /// Tries until it succeeds, also with newer content of the file.
@@ -154,8 +174,7 @@ impl Follower {
                 }
             }
             let wait = backoff.next(&mut rand::rng());
-            tokio::time::sleep(wait).await;
-            if let Some(newer) = self.file.look() {
+            if let Some(newer) = self.newer_within(wait).await {
                 config = newer;
             }
         }
