@@ -148,7 +148,8 @@ impl Authority {
         authority
             .previous
             .retain(|cert| validity(cert).is_some_and(|(_, end)| end > now));
-        if authority.next.is_none() && renew_at(&authority.signing.cert) <= now {
+        if authority.next.is_none() && renew_at(&authority.signing.cert, lifetimes.authority) <= now
+        {
             authority.next = Some((make()?, now));
         }
         // Long enough for Secret volumes to follow and for servers to read them.
@@ -163,7 +164,7 @@ impl Authority {
         }
         let at = match &authority.next {
             Some((_, since)) => *since + overlap,
-            None => renew_at(&authority.signing.cert),
+            None => renew_at(&authority.signing.cert, lifetimes.authority),
         };
         Ok((authority, RenewAt(at)))
     }
@@ -216,7 +217,9 @@ impl Leaf {
         names.sort();
         names.dedup();
         let good = existing.filter(|leaf| {
-            leaf.issuer == issuer && leaf.names == names && renew_at(&leaf.pair.cert) > now
+            leaf.issuer == issuer
+                && leaf.names == names
+                && renew_at(&leaf.pair.cert, lifetimes.leaf) > now
         });
         let leaf = match good {
             Some(leaf) => leaf,
@@ -226,7 +229,7 @@ impl Leaf {
                 names,
             },
         };
-        let at = renew_at(&leaf.pair.cert);
+        let at = renew_at(&leaf.pair.cert, lifetimes.leaf);
         Ok((leaf, RenewAt(at)))
     }
 }
@@ -307,12 +310,13 @@ fn validity(pem: &str) -> Option<(Timestamp, Timestamp)> {
     ))
 }
 
-/// Two thirds of a certificate's life; long ago when it cannot be read.
-fn renew_at(pem: &str) -> Timestamp {
+/// Two thirds of a certificate's life, or of what its life should be now if that is shorter; long ago when it cannot be read.
+fn renew_at(pem: &str, lifetime: Duration) -> Timestamp {
     let Some((start, end)) = validity(pem) else {
         return Timestamp::UNIX_EPOCH;
     };
-    let seconds = (end.as_second() - start.as_second()) * 2 / 3;
+    let wanted = i64::try_from((lifetime + SKEW).as_secs()).unwrap_or(i64::MAX);
+    let seconds = (end.as_second() - start.as_second()).min(wanted) * 2 / 3;
     Timestamp::from_second(start.as_second() + seconds).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 

@@ -116,6 +116,24 @@ pub struct RunningView {
     pub started_at: Option<Timestamp>,
 }
 
+/// The image that is proved to run: the wanted one once a ready Pod has it, until then the one that ready Pods have.
+/// None when no Pod is ready.
+pub fn proved_image<'a>(
+    pods: impl Iterator<Item = &'a PodView>,
+    container: &str,
+    wanted: &str,
+) -> Option<String> {
+    let mut images: Vec<&str> = pods
+        .filter(|p| p.ready())
+        .filter_map(|p| p.image(container))
+        .collect();
+    images.sort_unstable();
+    match images.iter().find(|image| **image == wanted) {
+        Some(image) => Some((*image).to_owned()),
+        None => images.first().map(|image| (*image).to_owned()),
+    }
+}
+
 /// What keeps a Pod from working.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trouble {
@@ -325,6 +343,25 @@ mod tests {
             let trouble = pod(status).trouble().unwrap();
             assert_eq!(trouble.reason, reason);
             assert!(trouble.message.contains(text), "{}", trouble.message);
+        }
+    }
+
+    #[test]
+    fn an_image_is_proved_by_a_ready_pod() {
+        let pod = |image: &str, ready: bool| -> PodView {
+            serde_yaml_ng::from_str(&format!(
+                "spec: {{containers: [{{name: c, image: '{image}'}}]}}\nstatus: {{conditions: [{{type: Ready, status: '{}'}}]}}",
+                if ready { "True" } else { "False" }
+            ))
+            .unwrap()
+        };
+        for (pods, proved) in [
+            (vec![], None),
+            (vec![pod("new", false)], None),
+            (vec![pod("old", true), pod("new", false)], Some("old")),
+            (vec![pod("old", true), pod("new", true)], Some("new")),
+        ] {
+            assert_eq!(proved_image(pods.iter(), "c", "new").as_deref(), proved);
         }
     }
 

@@ -166,8 +166,18 @@ impl World {
 
     /// A Pod of ours changed.
     pub fn pod_changed(&self, change: &Change<'_, PodView>) {
-        if let Some(pod) = change.after.or(change.before) {
-            self.poke_owner(change.key, &pod.metadata);
+        let Some(pod) = change.after.or(change.before) else {
+            return;
+        };
+        let Some(cluster) = self.poke_owner(change.key, &pod.metadata) else {
+            return;
+        };
+        // Nodes get the image that managers have proved.
+        let ready = |pod: Option<&PodView>| pod.is_some_and(PodView::ready);
+        if pod.label(meta::COMPONENT) == Some("manager")
+            && ready(change.before) != ready(change.after)
+        {
+            self.poke_members(&cluster);
         }
     }
 

@@ -20,7 +20,7 @@ use super::validate::{ValidCluster, ValidStore};
 use crate::kind::{Kind, Object};
 use crate::meta;
 use crate::names;
-use crate::pods::PodView;
+use crate::pods::{PodView, proved_image};
 
 pub(crate) use secrets::{broker_document, nats_address};
 
@@ -48,7 +48,7 @@ pub fn plan(
     if matches!(cluster.store, ValidStore::Ferret { .. }) {
         ensure.extend(store::objects(cluster, material));
     }
-    ensure.extend(nats::objects(cluster));
+    ensure.extend(nats::objects(cluster, &helper_image(cluster, pods)));
     ensure.extend(manager::objects(cluster, material));
     ensure.extend(web::objects(cluster));
     ensure.extend(network::policies(cluster));
@@ -58,6 +58,23 @@ pub fn plan(
         ensure,
         nudge: nudge(&mounted, pods),
     }
+}
+
+/// The managers go first: an image that does not start there must not take the transporter down.
+fn helper_image(cluster: &ValidCluster, pods: &[Arc<PodView>]) -> String {
+    let part = |component: &'static str| {
+        pods.iter()
+            .map(AsRef::as_ref)
+            .filter(move |p: &&PodView| p.label(meta::COMPONENT) == Some(component))
+    };
+    let wanted = &cluster.images.fastx;
+    proved_image(part("manager"), "manager", wanted)
+        .or_else(|| {
+            part("nats")
+                .find_map(|p| p.image("reload"))
+                .map(str::to_owned)
+        })
+        .unwrap_or_else(|| wanted.clone())
 }
 
 fn account(cluster: &ValidCluster) -> Object {

@@ -76,7 +76,14 @@ pub(super) async fn apply(
     add_finalizer(context, node).await?;
     let identity = identity(context, cluster, valid, observed, bus, bundle, now).await?;
     let sessions = observed.sessions(&valid.key.name);
-    let plan = plan(cluster, valid, &identity, sessions, &observed.web_digest);
+    let plan = plan(
+        cluster,
+        valid,
+        &identity,
+        sessions,
+        &observed.web_digest,
+        &sidecar_image(cluster, observed),
+    );
     let mut outcome = Outcome {
         broker_generation: generation(&identity.document),
         ..Outcome::default()
@@ -175,6 +182,16 @@ async fn identity(
     let address = nats_address(cluster, node.pod.is_none());
     let document = broker_document(cluster, bundle, address, credentials, text.as_deref(), now);
     Ok(Identity { seed, document })
+}
+
+/// The managers go first: an image that does not start there goes nowhere else.
+fn sidecar_image(cluster: &ValidCluster, observed: &Observed) -> String {
+    let present = observed.pod.as_ref().and_then(|p| p.image("node"));
+    match (&observed.proved, present) {
+        (Some(proved), _) => proved.clone(),
+        (None, Some(present)) => present.to_owned(),
+        (None, None) => cluster.images.fastx.clone(),
+    }
 }
 
 fn random() -> [u8; 32] {

@@ -14,7 +14,7 @@ use crate::managers::Report;
 use crate::meta;
 use crate::names;
 use crate::pki::{Authority, Data};
-use crate::pods::PodView;
+use crate::pods::{PodView, proved_image};
 use crate::queue::Key;
 
 /// What is there.
@@ -36,6 +36,8 @@ pub(super) struct Observed {
     pub(super) report: Report,
     /// Revision of the configuration that the node should run.
     pub(super) revision: Option<String>,
+    /// Image that the managers have proved.
+    pub(super) proved: Option<String>,
     /// Whether the account exists that Pods run under.
     pub(super) has_account: bool,
     /// Digest of the certificate that the Pod mounts.
@@ -137,6 +139,7 @@ pub(super) async fn observe(
             .children(Kind::ServiceAccount)
             .get(&Key::new(&key.namespace, names::account(name)))
             .is_some(),
+        proved: proved(context, &found),
         web_digest,
         cluster: found,
     })
@@ -167,6 +170,16 @@ fn web(context: &Context, node: &ComputeNode, cluster: &Key) -> String {
     child
         .and_then(|c| c.metadata.annotations.as_ref()?.get(meta::HASH).cloned())
         .unwrap_or_default()
+}
+
+fn proved(context: &Context, cluster: &Cluster) -> Option<String> {
+    let cluster = cluster.present()?;
+    let pods = context.world.pods_of(&cluster.key);
+    let managers = pods
+        .iter()
+        .map(AsRef::as_ref)
+        .filter(|p: &&PodView| p.label(meta::COMPONENT) == Some("manager"));
+    proved_image(managers, "manager", &cluster.images.fastx)
 }
 
 fn peers(context: &Context, cluster: &Key) -> Vec<Arc<PodView>> {

@@ -31,6 +31,7 @@ pub(super) fn plan(
     identity: &Identity,
     sessions: Option<u32>,
     web_digest: &str,
+    sidecar_image: &str,
 ) -> Plan {
     let mut ensure = vec![objects::broker(cluster, node, identity)];
     if node.pod.is_some() && sessions.is_some_and(|s| s > 0) {
@@ -39,10 +40,15 @@ pub(super) fn plan(
     Plan {
         ensure,
         claim: claim::claim(cluster, node),
-        pod: node
-            .pod
-            .as_ref()
-            .map(|pod| pod::desired(cluster, node, pod, &secrets_digest(identity, web_digest))),
+        pod: node.pod.as_ref().map(|pod| {
+            pod::desired(
+                cluster,
+                node,
+                pod,
+                sidecar_image,
+                &secrets_digest(identity, web_digest),
+            )
+        }),
     }
 }
 
@@ -73,6 +79,7 @@ mod tests {
             &identity(),
             sessions,
             "w",
+            "fastx:1",
         );
         let mut list: Vec<String> = plan
             .ensure

@@ -261,6 +261,16 @@ fn ready(
                 if let Some(trouble) = pod.trouble() {
                     return not_ready(trouble.reason, trouble.message);
                 }
+                // While the kubelet cannot pull a changed image, it shows the old container as ended and no reason.
+                let sidecar = pod.container("node");
+                if sidecar.is_some_and(|c| c.state.running.is_none()) {
+                    let image = pod.image("node").unwrap_or_default();
+                    let message = format!(
+                        "The sidecar of Pod `{}` with image `{image}` is not running.",
+                        pod.name()
+                    );
+                    return not_ready(Reason::Starting, message);
+                }
                 if !observed.desktop_runs() {
                     return not_ready(
                         Reason::Starting,
@@ -325,6 +335,7 @@ pub(super) mod tests {
             },
             revision: Some("r1".into()),
             has_account: true,
+            proved: None,
             web_digest: String::new(),
         }
     }

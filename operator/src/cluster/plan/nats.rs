@@ -10,7 +10,7 @@ use crate::kind::{Kind, Object};
 use crate::meta;
 use crate::names;
 
-pub(super) fn objects(cluster: &ValidCluster) -> Vec<Object> {
+pub(super) fn objects(cluster: &ValidCluster, helper_image: &str) -> Vec<Object> {
     let name = &cluster.key.name;
     let metadata = || meta::owned(&cluster.owner, &meta::labels(name, "nats", None));
     let selector = meta::pod_selector(name, "nats");
@@ -32,7 +32,11 @@ pub(super) fn objects(cluster: &ValidCluster) -> Vec<Object> {
             exposed_service(metadata(), &exposure, &selector, "nats", 4222),
         ),
         Object::new(Kind::Service, names::nats_peers(name), peers),
-        Object::new(Kind::StatefulSet, names::nats(name), stateful_set(cluster)),
+        Object::new(
+            Kind::StatefulSet,
+            names::nats(name),
+            stateful_set(cluster, helper_image),
+        ),
     ];
     if cluster.nats_replicas > 1 {
         let budget = json!({
@@ -48,7 +52,7 @@ pub(super) fn objects(cluster: &ValidCluster) -> Vec<Object> {
     objects
 }
 
-fn stateful_set(cluster: &ValidCluster) -> Value {
+fn stateful_set(cluster: &ValidCluster, helper_image: &str) -> Value {
     let name = &cluster.key.name;
     let labels = meta::labels(name, "nats", None);
     json!({
@@ -60,19 +64,19 @@ fn stateful_set(cluster: &ValidCluster) -> Value {
             // A server alone in a cluster of three waits for the others in vain.
             "podManagementPolicy": "Parallel",
             "selector": {"matchLabels": meta::pod_selector(name, "nats")},
-            "template": {"metadata": {"labels": labels}, "spec": pod_spec(cluster)},
+            "template": {"metadata": {"labels": labels}, "spec": pod_spec(cluster, helper_image)},
         },
     })
 }
 
-fn pod_spec(cluster: &ValidCluster) -> Value {
+fn pod_spec(cluster: &ValidCluster, helper_image: &str) -> Value {
     let name = &cluster.key.name;
     let uid = pod::FASTX_UID;
     let mut spec = pod::base(&names::account(name), &pod::security(uid, uid, uid));
     spec["terminationGracePeriodSeconds"] = 45.into();
     // The helper sends the server a signal.
     spec["shareProcessNamespace"] = true.into();
-    spec["containers"] = json!([server(cluster), helper(cluster)]);
+    spec["containers"] = json!([server(cluster), helper(cluster, helper_image)]);
     spec["volumes"] = json!([
         {"name": "config", "projected": {"defaultMode": 0o440, "sources": [
             pod::projected(&names::nats_config(name), &[("nats.conf", "nats.conf")]),
@@ -117,10 +121,10 @@ fn server(cluster: &ValidCluster) -> Value {
     })
 }
 
-fn helper(cluster: &ValidCluster) -> Value {
+fn helper(cluster: &ValidCluster, image: &str) -> Value {
     json!({
         "name": "reload",
-        "image": cluster.images.fastx,
+        "image": image,
         "imagePullPolicy": cluster.images.pull_policy,
         "command": [
             "/usr/bin/fastx-operator", "reload",

@@ -36,11 +36,12 @@ pub(super) fn desired(
     cluster: &ValidCluster,
     node: &ValidNode,
     pod: &ValidPod,
+    sidecar_image: &str,
     secrets: &str,
 ) -> Desired {
     let mut labels = meta::labels(&cluster.key.name, "node", Some(&node.key.name));
     labels[meta::LOGINS] = node.logins.to_string().into();
-    let spec = spec(cluster, node, pod);
+    let spec = spec(cluster, node, pod, sidecar_image);
     let mut hashed = spec.clone();
     hashed["initContainers"][0]["image"] = Value::Null;
     // Changes by file, not by a new Pod.
@@ -54,13 +55,13 @@ pub(super) fn desired(
     Desired {
         body: json!({"metadata": metadata, "spec": spec}),
         hash,
-        sidecar_image: cluster.images.fastx.clone(),
+        sidecar_image: sidecar_image.to_owned(),
         labels: serde_json::from_value(labels).unwrap_or_default(),
         secrets: secrets.to_owned(),
     }
 }
 
-fn spec(cluster: &ValidCluster, node: &ValidNode, pod: &ValidPod) -> Value {
+fn spec(cluster: &ValidCluster, node: &ValidNode, pod: &ValidPod, sidecar_image: &str) -> Value {
     let user = &pod.spec.user;
     let mut spec = base(
         &names::account(&cluster.key.name),
@@ -69,7 +70,7 @@ fn spec(cluster: &ValidCluster, node: &ValidNode, pod: &ValidPod) -> Value {
     spec["hostname"] = node.key.name.as_str().into();
     spec["subdomain"] = names::nodes(&cluster.key.name).into();
     spec["terminationGracePeriodSeconds"] = 30.into();
-    spec["initContainers"] = json!([sidecar(cluster, node, pod)]);
+    spec["initContainers"] = json!([sidecar(cluster, node, pod, sidecar_image)]);
     spec["containers"] = json!([desktop(cluster, pod)]);
     spec["volumes"] = volumes(cluster, node, pod).into();
     let mut secrets = cluster.images.pull_secrets.clone();
@@ -95,13 +96,13 @@ fn spec(cluster: &ValidCluster, node: &ValidNode, pod: &ValidPod) -> Value {
 }
 
 /// A native sidecar: its image can change while the desktop goes on.
-fn sidecar(cluster: &ValidCluster, node: &ValidNode, pod: &ValidPod) -> Value {
+fn sidecar(cluster: &ValidCluster, node: &ValidNode, pod: &ValidPod, image: &str) -> Value {
     let mut security = locked();
     security["runAsUser"] = FASTX_UID.into();
     security["runAsGroup"] = FASTX_UID.into();
     json!({
         "name": "node",
-        "image": cluster.images.fastx,
+        "image": image,
         "imagePullPolicy": cluster.images.pull_policy,
         "restartPolicy": "Always",
         "command": ["/usr/bin/fastx-node"],
@@ -242,12 +243,9 @@ mod tests {
 
     fn desired(cluster: &str, node: &str) -> Desired {
         let node = valid_node(node);
-        super::desired(
-            &valid_cluster(cluster),
-            &node,
-            node.pod.as_ref().unwrap(),
-            "s",
-        )
+        let cluster = valid_cluster(cluster);
+        let pod = node.pod.as_ref().unwrap();
+        super::desired(&cluster, &node, pod, &cluster.images.fastx, "s")
     }
 
     #[test]

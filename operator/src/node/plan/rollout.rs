@@ -91,18 +91,19 @@ pub(in super::super) fn decide(desired: &Desired, situation: &Situation<'_>) -> 
     if pod.finished() {
         return Decision::now(Step::Delete);
     }
+    let mut held = None;
     if pod.annotation(POD_HASH) != Some(&desired.hash) {
-        let mut decision = replace(desired, situation);
-        if decision.step == Step::Nothing {
-            // What can be done in place is not held back by what cannot.
-            decision.step = small_changes(desired, pod, None);
+        let decision = replace(desired, situation);
+        if decision.step != Step::Nothing {
+            return decision;
         }
-        return decision;
+        // What can be done in place is not held back by what cannot.
+        held = decision.pending;
     }
     let sidecar = sidecar(desired, pod, situation);
     Decision {
         step: small_changes(desired, pod, sidecar.change),
-        pending: sidecar.pending,
+        pending: held.or(sidecar.pending),
         again: sidecar.again,
     }
 }
@@ -480,6 +481,23 @@ mod tests {
             ..situation(Some(&pod), &[])
         };
         assert_eq!(decide(&desired(), &stuck).step, Step::Delete);
+    }
+
+    #[test]
+    fn a_pod_that_waits_for_its_end_still_gets_a_new_sidecar() {
+        let pod = Fixture {
+            hash: "h1",
+            image: "old",
+            ..Fixture::default()
+        }
+        .pod();
+        let case = Situation {
+            sessions: Some(1),
+            ..situation(Some(&pod), &[])
+        };
+        let decision = decide(&desired(), &case);
+        assert_eq!(reason(&decision), Some(Reason::WaitingForSessions));
+        assert!(matches!(decision.step, Step::Patch(_)), "{decision:?}");
     }
 
     #[test]
