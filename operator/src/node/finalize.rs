@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use fastx_crds::{ComputeNode, FINALIZER, FORCE_ANNOTATION};
 use jiff::Timestamp;
 use kube::ResourceExt;
+use serde_json::json;
 
 use super::apply::set_finalizers;
 use super::observe::{Cluster, Observed};
 use crate::apply::ApplyError;
 use crate::cluster::material::{MEMBER_PREFIX, REVOKED_PREFIX};
 use crate::context::Context;
+use crate::meta;
 use crate::names;
 use crate::queue::Key;
 
@@ -34,6 +36,7 @@ pub(super) async fn finalize(
         return Ok(None);
     }
     if let Some(waiting) = sessions(node, observed) {
+        close(context, observed).await?;
         return Ok(Some(waiting));
     }
     if let Some(pod) = &observed.pod {
@@ -52,6 +55,18 @@ pub(super) async fn finalize(
     match set_finalizers(context, node, &left).await {
         Err(error) if error.is_gone() => Ok(None),
         answer => answer.map(|()| None),
+    }
+}
+
+/// Takes the node out of the Service that users open: nobody should sign in at what goes away.
+async fn close(context: &Context, observed: &Observed) -> Result<(), ApplyError> {
+    match &observed.pod {
+        Some(pod) if pod.label(meta::LOGINS) == Some("true") => {
+            let change = json!({"metadata": {"labels": {meta::LOGINS: "false"}}});
+            let key = crate::cache::key_of(pod.as_ref());
+            context.applier.patch_pod(&key, &change).await
+        }
+        _ => Ok(()),
     }
 }
 

@@ -179,9 +179,10 @@ fn node_part(cluster: &ValidCluster, node: &ComputeNode) -> NodePart {
             }
             None => spec.urls.clone(),
         },
-        // A node that goes away takes no new sessions and no new logins.
+        // A node that goes away takes no new sessions. Logins that it issued go on counting: their users may have
+        // sessions here that are waited for, and elsewhere.
         start_sessions: spec.start_sessions && !leaving,
-        logins: spec.logins && !leaving,
+        logins: spec.logins,
         direct_connections: spec.direct_connections,
         static_data: spec.static_data.clone().unwrap_or_default().0,
         users: spec.pod.as_ref().map(|pod| NodeUsers {
@@ -233,13 +234,13 @@ mod tests {
     }
 
     #[test]
-    fn a_node_that_goes_away_takes_nothing_new() {
+    fn a_node_that_goes_away_takes_no_new_sessions_and_keeps_its_logins() {
         let mut leaving =
             (*node("a", "pod: {users: [ada], user: {name: work, uid: 1234}}")).clone();
         leaving.metadata.deletion_timestamp =
             Some(serde_yaml_ng::from_str("2027-01-01T00:00:00Z").unwrap());
         let part = node_part(&valid(""), &leaving);
-        assert!(!part.start_sessions && !part.logins);
+        assert!(!part.start_sessions && part.logins);
         assert_eq!(part.peer_urls, ["https://a.site-nodes.area.svc:3300"]);
         assert_eq!(part.users.unwrap().uid, 1234);
     }
