@@ -69,12 +69,13 @@ pub fn of_pod(pod_uid: &str, pattern: &str) -> Result<Vec<Process>, Failure> {
     Ok(found)
 }
 
-/// The first such process.
-pub fn one_of_pod(pod_uid: &str, pattern: &str) -> Result<Process, Failure> {
+/// The first process of a pod whose command line contains all of `patterns`.
+pub fn one_of_pod(pod_uid: &str, patterns: &[&str]) -> Result<Process, Failure> {
     let all = of_pod(pod_uid, "")?;
-    of_pod(pod_uid, pattern)?.into_iter().next().ok_or_else(|| {
-        let seen: Vec<String> = all.into_iter().map(|p| p.command).collect();
-        format!("no process `{pattern}` in pod {pod_uid}; there are {seen:?}").into()
+    let fits = |p: &&Process| patterns.iter().all(|pattern| p.command.contains(pattern));
+    all.iter().find(fits).cloned().ok_or_else(|| {
+        let seen: Vec<&str> = all.iter().map(|p| p.command.as_str()).collect();
+        format!("no process with {patterns:?} in pod {pod_uid}; there are {seen:?}").into()
     })
 }
 

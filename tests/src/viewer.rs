@@ -38,43 +38,27 @@ impl std::fmt::Debug for Viewer {
     }
 }
 
-/// Asks for a ticket of the given way (`direct`, `relay`) and gives address and ticket.
-pub async fn ticket(
-    person: &Person,
-    session: &str,
-    kind: &str,
-) -> Result<(String, String), Failure> {
+/// Asks for a ticket that holds at the person's own address, and gives that display's address and the ticket.
+pub async fn ticket(person: &Person, session: &str) -> Result<(String, String), Failure> {
     let path = format!("/sessions/{session}/connect");
     let answer: Value = person
         .call(Method::POST, &path, Some(json!({"mode": "control"})))
         .await?;
-    let candidates = answer["candidates"].as_array().ok_or("no candidates")?;
-    let found = candidates
-        .iter()
-        .find(|c| c["kind"] == kind)
-        .ok_or_else(|| format!("no candidate of kind {kind} in {answer}"))?;
-    let text = |field: &str| {
-        found[field]
-            .as_str()
-            .map(str::to_owned)
-            .ok_or_else(|| format!("no {field} in {found}"))
-    };
-    // The address that the person uses stands for every node of the cluster.
-    let url = if kind == "relay" {
-        format!(
-            "{}/api/v1/sessions/{session}/display",
-            person.address().replacen("https", "wss", 1)
-        )
-    } else {
-        text("url")?
-    };
-    Ok((url, text("ticket")?))
+    // The last way always leads through the node that was asked; it is the only one when that has the session.
+    let way = answer["candidates"]
+        .as_array()
+        .and_then(|all| all.last())
+        .ok_or("no way to the session was offered")?;
+    let ticket = way["ticket"].as_str().ok_or("the way has no ticket")?;
+    let origin = person.address().replacen("https", "wss", 1);
+    let url = format!("{origin}/api/v1/sessions/{session}/display");
+    Ok((url, ticket.to_owned()))
 }
 
 impl Viewer {
     /// Opens a session through the node at the person's address.
     pub async fn open(person: &Person, session: &str) -> Result<Self, Failure> {
-        let (url, ticket) = ticket(person, session, "relay").await?;
+        let (url, ticket) = ticket(person, session).await?;
         Self::with_ticket(&url, &ticket).await
     }
 

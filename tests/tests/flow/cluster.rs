@@ -13,17 +13,17 @@ use kube::core::discovery::ApiResource;
 use serde_json::json;
 
 /// Namespace of the demo.
-pub const NAMESPACE: &str = "fastx-demo";
+pub(crate) const NAMESPACE: &str = "fastx-demo";
 const PASSWORD: &str = "demo-please-change";
 
 /// Everything that the tests need to know.
-pub struct Demo {
-    pub client: kube::Client,
+pub(crate) struct Demo {
+    pub(crate) client: kube::Client,
     ip: String,
 }
 
 impl Demo {
-    pub async fn find() -> Result<Self, Failure> {
+    pub(crate) async fn find() -> Result<Self, Failure> {
         let client = fastx_tests::kube::client().await?;
         let nodes: Api<Node> = Api::all(client.clone());
         let node = nodes
@@ -42,7 +42,7 @@ impl Demo {
     }
 
     /// Address of a node: `any`, `alpha`, `beta`.
-    pub fn address(&self, node: &str) -> String {
+    pub(crate) fn address(&self, node: &str) -> String {
         let port = match node {
             "alpha" => 30301,
             "beta" => 30302,
@@ -52,7 +52,7 @@ impl Demo {
     }
 
     /// Signs in at a node, waiting for it to be there.
-    pub async fn sign_in(&self, login: &str, node: &str) -> Result<Person, Failure> {
+    pub(crate) async fn sign_in(&self, login: &str, node: &str) -> Result<Person, Failure> {
         let address = self.address(node);
         eventually(Duration::from_secs(60), "signing in", async || {
             Person::sign_in(&address, login, PASSWORD).await
@@ -61,7 +61,7 @@ impl Demo {
     }
 
     /// The pod of a component, or of a node by its name.
-    pub async fn pod(&self, selector: &str) -> Result<Pod, Failure> {
+    pub(crate) async fn pod(&self, selector: &str) -> Result<Pod, Failure> {
         let pods: Api<Pod> = Api::namespaced(self.client.clone(), NAMESPACE);
         let all = pods.list(&ListParams::default().labels(selector)).await?;
         all.items
@@ -70,14 +70,18 @@ impl Demo {
             .ok_or_else(|| format!("no pod with {selector}").into())
     }
 
-    /// A process of such a pod.
-    pub async fn process(&self, selector: &str, pattern: &str) -> Result<Process, Failure> {
+    /// A process of such a pod, by parts of its command line.
+    pub(crate) async fn process(
+        &self,
+        selector: &str,
+        patterns: &[&str],
+    ) -> Result<Process, Failure> {
         let pod = self.pod(selector).await?;
-        processes::one_of_pod(&pod.metadata.uid.unwrap_or_default(), pattern)
+        processes::one_of_pod(&pod.metadata.uid.unwrap_or_default(), patterns)
     }
 
     /// Waits until cluster and nodes say Ready.
-    pub async fn ready(&self) -> Result<(), Failure> {
+    pub(crate) async fn ready(&self) -> Result<(), Failure> {
         eventually(
             Duration::from_secs(120),
             "the cluster is Ready",
@@ -122,7 +126,7 @@ impl Demo {
 }
 
 /// Starts a terminal on a server and waits for its display.
-pub async fn terminal(person: &Person, server: &str) -> Result<SessionRecord, Failure> {
+pub(crate) async fn terminal(person: &Person, server: &str) -> Result<SessionRecord, Failure> {
     person
         .start(
             json!({"command": "xterm", "name": "test", "geometry": "800x600", "serverId": server}),
@@ -131,11 +135,11 @@ pub async fn terminal(person: &Person, server: &str) -> Result<SessionRecord, Fa
 }
 
 /// Selector of a compute node's pod.
-pub fn of_node(name: &str) -> String {
+pub(crate) fn of_node(name: &str) -> String {
     format!("fastx.dev/node={name}")
 }
 
 /// Selector of the pods of a component.
-pub fn of_component(name: &str) -> String {
+pub(crate) fn of_component(name: &str) -> String {
     format!("app.kubernetes.io/component={name}")
 }

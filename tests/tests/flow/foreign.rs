@@ -49,7 +49,7 @@ async fn another_user_gets_nothing() -> Result<(), Failure> {
     }
 
     // The owner's ticket works once, even where nobody watches who brings it.
-    let (url, paper) = ticket(&owner, &id, "relay").await?;
+    let (url, paper) = ticket(&owner, &id).await?;
     Viewer::with_ticket(&url, &paper).await?.picture().await?;
     assert!(
         Viewer::with_ticket(&url, &paper).await.is_err(),
@@ -57,11 +57,7 @@ async fn another_user_gets_nothing() -> Result<(), Failure> {
     );
 
     let (status, text) = other
-        .raw(
-            Method::POST,
-            "/sessions",
-            Some(json!({"command": "xterm"})),
-        )
+        .raw(Method::POST, "/sessions", Some(json!({"command": "xterm"})))
         .await?;
     assert!(!status.is_success(), "the nodes are not grace's: {text}");
     assert!(

@@ -13,6 +13,8 @@ struct Victim {
     what: &'static str,
     selector: String,
     pattern: &'static str,
+    /// Whether each session has such a process of its own.
+    of_session: bool,
 }
 
 /// Kills one process under an open viewer and checks everything that must hold.
@@ -24,9 +26,10 @@ async fn survives(victim: &Victim) -> Result<(), Failure> {
     let id = session.id.to_string();
     let mut viewer = Viewer::open(&person, &id).await?;
     viewer.picture().await?;
-    let before = demo.process(&of_node("alpha"), "Xvnc").await?;
+    let before = demo.process(&of_node("alpha"), &["Xvnc", &id[..8]]).await?;
 
-    demo.process(&victim.selector, victim.pattern)
+    let own = if victim.of_session { id.as_str() } else { "" };
+    demo.process(&victim.selector, &[victim.pattern, own])
         .await?
         .kill()?;
 
@@ -60,20 +63,26 @@ async fn survives(victim: &Victim) -> Result<(), Failure> {
 }
 
 macro_rules! survives {
-    ($($name:ident: $what:literal, $selector:expr, $pattern:literal;)*) => {$(
+    ($($name:ident: $what:literal, $selector:expr, $pattern:literal, $of_session:literal;)*) => {$(
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $name() -> Result<(), Failure> {
-            survives(&Victim { what: $what, selector: $selector, pattern: $pattern }).await
+            survives(&Victim {
+                what: $what,
+                selector: $selector,
+                pattern: $pattern,
+                of_session: $of_session,
+            })
+            .await
         }
     )*};
 }
 
 survives! {
-    the_link: "the link", of_node("alpha"), "fastx-link run";
-    the_supervisor: "the supervisor", of_node("alpha"), "fastx-link supervise";
-    the_sidecar: "the sidecar", of_node("alpha"), "fastx-node";
-    the_manager: "a manager", of_component("manager"), "fastx-manager";
-    nats: "NATS", of_component("nats"), "nats-server";
-    ferretdb: "FerretDB", of_component("store"), "ferretdb";
-    postgres: "PostgreSQL", of_component("store"), "postgres";
+    the_link: "the link", of_node("alpha"), "fastx-link run", false;
+    the_supervisor: "the supervisor", of_node("alpha"), "fastx-link supervise", true;
+    the_sidecar: "the sidecar", of_node("alpha"), "fastx-node", false;
+    the_manager: "a manager", of_component("manager"), "fastx-manager", false;
+    nats: "NATS", of_component("nats"), "nats-server", false;
+    ferretdb: "FerretDB", of_component("store"), "ferretdb", false;
+    postgres: "PostgreSQL", of_component("store"), "postgres", false;
 }
