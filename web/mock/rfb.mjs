@@ -2,12 +2,21 @@
 import { scene } from "./scene.mjs";
 
 const ENCODING = { rre: 2, desktopSize: -308, fence: -312 };
+/** Why a size is told: of the server's own accord, or because this viewer asked. */
+const REASON = { server: 0, asked: 1 };
 const KEY_LIMIT = 400;
 
 /** Serves one viewer of `session` over a line; `log` gets what the viewer does. */
 export function serve(line, session, log) {
   const screen = session.screen;
-  const view = { encodings: new Set(), waiting: false, dirty: true, sizeTold: false, bytes: Buffer.alloc(0) };
+  const view = {
+    encodings: new Set(),
+    waiting: false,
+    dirty: true,
+    sizeTold: false,
+    asked: false,
+    bytes: Buffer.alloc(0),
+  };
   let step = version;
   line.on("message", data => {
     view.bytes = Buffer.concat([view.bytes, data]);
@@ -17,7 +26,8 @@ export function serve(line, session, log) {
       step = next;
     }
   });
-  const changed = () => {
+  const changed = resized => {
+    if (resized) view.sizeTold = false;
     view.dirty = true;
     flush();
   };
@@ -109,9 +119,8 @@ export function serve(line, session, log) {
         const all = take(8 + bytes[6] * 16);
         if (!all) return undefined;
         log.sizes.push(`${all.readUInt16BE(2)}x${all.readUInt16BE(4)}`);
+        view.asked = true;
         screen.resize(all.readUInt16BE(2), all.readUInt16BE(4));
-        view.sizeTold = false;
-        flush();
         return message;
       }
       case 255:
@@ -137,7 +146,9 @@ export function serve(line, session, log) {
     if (sizeNews) {
       view.sizeTold = true;
       view.dirty = true;
-      return line.send(sizeUpdate(screen));
+      const reason = view.asked ? REASON.asked : REASON.server;
+      view.asked = false;
+      return line.send(sizeUpdate(screen, reason));
     }
     view.dirty = false;
     line.send(picture(screen));
@@ -155,11 +166,11 @@ export function createScreen(seed) {
     resize(width, height) {
       screen.width = width;
       screen.height = height;
-      for (const viewer of screen.viewers) viewer();
+      for (const viewer of screen.viewers) viewer(true);
     },
     type(character) {
       screen.typed = (screen.typed + character).slice(-40);
-      for (const viewer of screen.viewers) viewer();
+      for (const viewer of screen.viewers) viewer(false);
     },
   };
   return screen;
@@ -187,12 +198,12 @@ function rectHead(width, height, encoding, x = 0) {
   return head;
 }
 
-function sizeUpdate({ width, height }) {
+function sizeUpdate({ width, height }, reason) {
   const layout = Buffer.alloc(20);
   layout[0] = 1;
   layout.writeUInt16BE(width, 12);
   layout.writeUInt16BE(height, 14);
-  return Buffer.concat([updateHead(1), rectHead(width, height, ENCODING.desktopSize), layout]);
+  return Buffer.concat([updateHead(1), rectHead(width, height, ENCODING.desktopSize, reason), layout]);
 }
 
 function picture({ width, height, typed, seed }) {

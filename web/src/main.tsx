@@ -9,7 +9,7 @@ import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { whenSignedOut } from "./api/client.ts";
 import { ProblemError } from "./api/problem.ts";
-import { forgetMe } from "./me.ts";
+import { leave } from "./me.ts";
 import { buildRouter } from "./router.tsx";
 import { theme } from "./ui/theme.ts";
 import { Toasts } from "./ui/toasts.tsx";
@@ -27,10 +27,19 @@ const queries = new QueryClient({
 const router = buildRouter(queries);
 
 whenSignedOut(() => {
-  forgetMe(queries);
   const { pathname, href } = router.state.location;
-  if (pathname === "/signin" || router.state.matches.length === 0) return;
-  void router.navigate({ to: "/signin", search: href === "/" ? {} : { to: href } });
+  if (pathname === "/signin") return;
+  void leave(queries, () => router.navigate({ to: "/signin", search: href === "/" ? {} : { to: href } }));
+});
+
+/** After an update the parts of the old page are gone: begin anew, but not over and over. */
+const RELOADED = "fastx.reloaded";
+const RELOAD_REST_MS = 60_000;
+window.addEventListener("vite:preloadError", () => {
+  const last = Number(sessionStorage.getItem(RELOADED) ?? 0);
+  if (Date.now() - last < RELOAD_REST_MS) return;
+  sessionStorage.setItem(RELOADED, String(Date.now()));
+  window.location.reload();
 });
 
 const place = document.getElementById("root");

@@ -2,6 +2,7 @@
 import { type QueryClient, queryOptions, useSuspenseQuery } from "@tanstack/react-query";
 import { api } from "./api/client.ts";
 import type { Me } from "./api/types.ts";
+import { Store } from "./live/store.ts";
 
 export const meQuery = queryOptions({
   queryKey: ["me"],
@@ -15,6 +16,16 @@ export function useMe(): Me {
   return useSuspenseQuery(meQuery).data;
 }
 
-export function forgetMe(client: QueryClient): void {
+/** Why the last login ended. Not in the address: a link must not put words into the sign-in page. */
+export const farewell = new Store("");
+
+/** Goes to the sign-in, then forgets what was only for whoever was signed in; screens still read it until then. */
+export async function leave(
+  client: QueryClient,
+  goToSignIn: () => Promise<void>,
+  reason = "",
+): Promise<void> {
+  farewell.set(reason);
+  await goToSignIn();
   client.removeQueries({ predicate: query => query.queryKey[0] !== "info" });
 }

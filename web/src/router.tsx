@@ -33,11 +33,8 @@ const root = createRootRouteWithContext<Context>()({
 const signIn = createRoute({
   getParentRoute: () => root,
   path: "/signin",
-  // Each name is given even when its value is refused: what is not named here would pass unchecked.
-  validateSearch: (search): { to?: string | undefined; reason?: string | undefined } => ({
-    to: ownPath(search.to),
-    reason: words(search.reason),
-  }),
+  // Named even when it is refused: what is not named here would pass unchecked.
+  validateSearch: (search): { to?: string | undefined } => ({ to: ownPath(search.to) }),
   component: SignIn,
 });
 

@@ -3,8 +3,18 @@ import { card, expect, expectAccessible, test } from "./fixtures.ts";
 
 const picture = (page: Page) => page.getByRole("application");
 
+/** Presses a button of the bar, which may have hidden itself meanwhile. */
+async function press(page: Page, name: string): Promise<void> {
+  const hidden = page.getByRole("button", { name: "Show bar" });
+  const bar = page.getByRole("toolbar");
+  await expect(async () => {
+    if (await hidden.isVisible()) await hidden.click({ timeout: 1_000 });
+    await bar.getByRole("button", { name, exact: true }).click({ timeout: 2_000 });
+  }).toPass();
+}
+
 async function statistic(page: Page, name: string): Promise<string> {
-  await page.getByRole("button", { name: "Statistics" }).click();
+  await press(page, "Statistics");
   const value = page.locator("dt", { hasText: name }).locator("xpath=following-sibling::dd[1]");
   await expect(value).not.toHaveText("–");
   return (await value.textContent()) ?? "";
@@ -26,7 +36,7 @@ test.describe("desktop", () => {
     await expect(picture(page)).toBeVisible();
     await expectAccessible(page);
     for (const panel of ["Picture", "Clipboard", "Keys", "Statistics"]) {
-      await page.getByRole("button", { name: panel, exact: true }).click();
+      await press(page, panel);
       await expect(page.getByRole("dialog", { name: panel })).toBeVisible();
       await expectAccessible(page);
       await page.keyboard.press("Escape");
@@ -182,11 +192,11 @@ test.describe("desktop", () => {
 
   test("hides its bar, and shows it at the chosen edge", async ({ page, open }) => {
     await open("/desktop/a1");
-    await page.getByRole("button", { name: "Picture", exact: true }).click();
+    await press(page, "Picture");
     await page.getByText("Left", { exact: true }).click();
     await expect(page.getByRole("toolbar")).toHaveAttribute("aria-orientation", "vertical");
     await page.keyboard.press("Escape");
-    await page.getByRole("button", { name: "Hide bar" }).click();
+    await press(page, "Hide bar");
     await expect(page.getByRole("toolbar")).toHaveCount(0);
     await page.getByRole("button", { name: "Show bar" }).click();
     await expect(page.getByRole("toolbar")).toBeVisible();
@@ -195,7 +205,7 @@ test.describe("desktop", () => {
   test("sends special keys", async ({ page, mock, open }) => {
     await open("/desktop/a1");
     await expect(picture(page)).toBeVisible();
-    await page.getByRole("button", { name: "Keys" }).click();
+    await press(page, "Keys");
     await page.getByRole("button", { name: "Ctrl + Alt + Del" }).click();
     await expect.poll(() => mock.log.keys).toEqual([0xffe3, 0xffe9, 0xffff]);
   });
@@ -215,7 +225,7 @@ test.describe("desktop", () => {
     await open("/desktop/a1");
     await expect(picture(page)).toBeVisible();
     mock.copyInSession("remote words");
-    await page.getByRole("button", { name: "Clipboard" }).click();
+    await press(page, "Clipboard");
     await expect(page.getByLabel("From the session")).toHaveValue("remote words");
     await page.getByLabel("To the session").fill("local words");
     await page.getByRole("button", { name: "Send" }).click();
@@ -225,7 +235,7 @@ test.describe("desktop", () => {
   test("shows only, when asked to", async ({ page, mock, open }) => {
     await open("/desktop/a1");
     await expect(picture(page)).toBeVisible();
-    await page.getByRole("button", { name: "Picture", exact: true }).click();
+    await press(page, "Picture");
     await page.getByRole("switch", { name: "View only" }).click();
     await page.keyboard.press("Escape");
     await picture(page).click();
@@ -237,7 +247,7 @@ test.describe("desktop", () => {
   test("ends the session after saying what is lost", async ({ page, open }) => {
     await open("/desktop/a1");
     await expect(picture(page)).toBeVisible();
-    await page.getByRole("button", { name: "End session" }).click();
+    await press(page, "End session");
     await expect(page.getByRole("dialog")).toContainText("startxfce4 on node-1.lab.example.org");
     await page.getByRole("dialog").getByRole("button", { name: "End session" }).click();
     await expect(page.getByRole("heading", { name: "Sessions" })).toBeVisible();

@@ -48,9 +48,13 @@ test.describe("sessions", () => {
   }
 
   test("come back at a click when the line is cut", async ({ page, mock, open }) => {
+    await page.clock.install();
     await open("/");
     await expect(card(page, "Thesis")).toBeVisible();
     mock.cut();
+    // With the clock at a stand nothing comes back by itself.
+    await page.clock.runFor(10_000);
+    await page.clock.pauseAt(Date.now() + 60_000);
     const now = page.getByRole("button", { name: "Connect now" });
     await expect(now).toBeVisible();
     mock.restore();

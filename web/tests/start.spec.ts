@@ -19,12 +19,14 @@ test.describe("start", () => {
   });
 
   test("is one click to the desktop, with its phases told", async ({ page, mock, open }) => {
-    mock.startDelay = 700;
+    mock.startDelay = 1_500;
+    mock.faults.refuse = "never-runs";
     await open("/");
     await page.getByRole("button", { name: "Desktop" }).click();
     await expect(page.getByText("Choosing a server")).toBeVisible();
     await expect(page.getByText("Starting on node-3")).toBeVisible();
     await expect(page.getByText("Server chosen")).toBeVisible();
+    mock.putSession({ id: page.url().split("/").at(-1), state: "running" });
     await expect(page.getByRole("application", { name: "Desktop of Desktop" })).toBeVisible();
     expect(mock.log.starts).toHaveLength(1);
     expect(mock.log.starts[0]?.application).toBe("desktop");
@@ -34,7 +36,7 @@ test.describe("start", () => {
     await open("/");
     await page.getByRole("button", { name: "ParaView" }).click();
     await expect(page.getByRole("application")).toBeVisible();
-    await page.getByRole("button", { name: "Disconnect" }).click();
+    await page.goBack();
     await expect(page.getByRole("listitem").filter({ hasText: "ParaView" }).last()).toBeVisible();
     const tiles = page.locator("section[aria-labelledby=start] li");
     await expect(tiles.first()).toContainText("ParaView");

@@ -3,7 +3,7 @@ import { useQueryClient } from "@tanstack/react-query";
 import { Outlet, useNavigate, useRouter } from "@tanstack/react-router";
 import { useCallback, useEffect } from "react";
 import { useEventStream } from "../live/live.ts";
-import { forgetMe, useMe } from "../me.ts";
+import { leave, useMe } from "../me.ts";
 
 const IDLE_FALLBACK_MS = 2_000;
 
@@ -14,12 +14,8 @@ export function SignedIn() {
   const router = useRouter();
   const onSignedOut = useCallback(
     (reason: string) => {
-      forgetMe(queries);
       const to = router.state.location.href;
-      void navigate({
-        to: "/signin",
-        search: { ...(to === "/" ? {} : { to }), ...(reason ? { reason } : {}) },
-      });
+      void leave(queries, () => navigate({ to: "/signin", search: to === "/" ? {} : { to } }), reason);
     },
     [queries, navigate, router],
   );

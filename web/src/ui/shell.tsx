@@ -1,12 +1,12 @@
 /** What surrounds the screens: name, the few ways to go, the account. */
 import { Menu, UnstyledButton } from "@mantine/core";
 import { IconChevronDown, IconInfoCircle, IconLogout, IconServer, IconStack2 } from "@tabler/icons-react";
-import { useMutation } from "@tanstack/react-query";
+import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { Link, Outlet, useNavigate } from "@tanstack/react-router";
 import { lazy, useState } from "react";
 import { api } from "../api/client.ts";
 import { toProblem } from "../api/problem.ts";
-import { useMe } from "../me.ts";
+import { leave, useMe } from "../me.ts";
 import { text } from "../text.ts";
 import { Lazily } from "./lazily.tsx";
 import { LineBanner } from "./line-banner.tsx";
@@ -56,10 +56,11 @@ export function Shell() {
 function Account() {
   const me = useMe();
   const navigate = useNavigate();
+  const queries = useQueryClient();
   const [about, setAbout] = useState(false);
   const signOut = useMutation({
     mutationFn: api.signOut,
-    onSuccess: () => navigate({ to: "/signin" }),
+    onSuccess: () => leave(queries, () => navigate({ to: "/signin" })),
     onError: error => say(toProblem(error).title),
   });
   return (

@@ -5,7 +5,8 @@ import { getRouteApi, useRouter } from "@tanstack/react-router";
 import { type FormEvent, useEffect, useRef, useState } from "react";
 import { api } from "../../api/client.ts";
 import { ProblemError } from "../../api/problem.ts";
-import { meQuery } from "../../me.ts";
+import { useStore } from "../../live/store.ts";
+import { farewell, meQuery } from "../../me.ts";
 import { text } from "../../text.ts";
 import { Mark } from "../../ui/logo.tsx";
 import { ProblemView } from "../../ui/problem.tsx";
@@ -15,7 +16,7 @@ import classes from "./signin.module.css";
 const route = getRouteApi("/signin");
 
 export function SignIn() {
-  const { reason } = route.useSearch();
+  const reason = useStore(farewell, value => value);
   const info = useQuery({ queryKey: ["info"], queryFn: ({ signal }) => api.info(signal) });
   const cluster = info.data?.cluster ?? "";
   const title = text.signIn.title(cluster || text.product);
@@ -61,6 +62,7 @@ function LocalForm() {
   const signIn = useMutation({
     mutationFn: () => api.signIn({ method: "local", login: login.trim(), password }),
     onSuccess: me => {
+      farewell.set("");
       queries.setQueryData(meQuery.queryKey, me);
       router.history.push(to ?? "/");
     },
