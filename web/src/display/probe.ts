@@ -8,7 +8,9 @@ import RFB, { type RfbSocket } from "@novnc/novnc";
 interface Inside {
   _sock?: RfbSocket;
   _supportsFence?: boolean;
+  _FBU?: { encoding: number | null };
   _framebufferUpdate?: () => boolean;
+  _handleRect?: () => boolean;
   _handleServerFenceMsg?: () => boolean;
 }
 
@@ -19,6 +21,8 @@ const MARK = "fx";
 
 export class Probe {
   frames = 0;
+  /** Whether pictures can be told; without, the open line has to do. */
+  readonly seesFrames: boolean;
   /** Milliseconds to the session's display and back; unknown before the first answer. */
   roundTrip: number | undefined;
   onFrame: (() => void) | undefined;
@@ -27,7 +31,7 @@ export class Probe {
 
   constructor(rfb: RFB) {
     this.inside = rfb as unknown as Inside;
-    this.countFrames();
+    this.seesFrames = this.countFrames();
     this.catchFences();
   }
 
@@ -40,17 +44,26 @@ export class Probe {
     RFB.messages.clientFence(sock, (REQUEST_BIT | BLOCK_BEFORE) >>> 0, MARK);
   }
 
-  private countFrames(): void {
+  private countFrames(): boolean {
     const original = this.inside._framebufferUpdate?.bind(this.inside);
-    if (!original) return;
+    const rectangle = this.inside._handleRect?.bind(this.inside);
+    if (!original || !rectangle) return false;
+    // Updates that only tell a size or a cursor, with negative encodings, are no pictures.
+    let painted = false;
+    this.inside._handleRect = () => {
+      if ((this.inside._FBU?.encoding ?? 0) >= 0) painted = true;
+      return rectangle();
+    };
     this.inside._framebufferUpdate = () => {
       const complete = original();
-      if (complete) {
+      if (complete && painted) {
+        painted = false;
         this.frames += 1;
         this.onFrame?.();
       }
       return complete;
     };
+    return true;
   }
 
   private catchFences(): void {

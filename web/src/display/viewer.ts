@@ -229,6 +229,9 @@ export class Viewer {
       since = Date.now();
       this.firstPicture(attached, candidate);
     };
+    rfb.addEventListener("connect", () => {
+      if (!probe.seesFrames) probe.onFrame?.();
+    });
     rfb.addEventListener("clipboard", event =>
       this.deps.onClipboard((event as CustomEvent<{ text: string }>).detail.text),
     );
