@@ -134,8 +134,6 @@ fn install(paths: &Paths) -> Result<(), Failure> {
         install("fastx-operator")
             .arg("--set-json")
             .arg(format!("watchNamespaces=[\"{NAMESPACE}\"]"))
-            .arg("--values")
-            .arg(cluster::root().join("manifests/values-local.yaml"))
             .args(["--wait", "--timeout", "120s"]),
     )
 }

@@ -14,6 +14,7 @@ use serde_json::json;
 
 /// Namespace of the demo.
 pub(crate) const NAMESPACE: &str = "fastx-demo";
+const OPERATOR_NAMESPACE: &str = "fastx-system";
 const PASSWORD: &str = "demo-please-change";
 
 /// Everything that the tests need to know.
@@ -54,7 +55,7 @@ impl Demo {
     /// Signs in at a node, waiting for it to be there.
     pub(crate) async fn sign_in(&self, login: &str, node: &str) -> Result<Person, Failure> {
         let address = self.address(node);
-        eventually(Duration::from_secs(60), "signing in", async || {
+        eventually(Duration::from_mins(1), "signing in", async || {
             Person::sign_in(&address, login, PASSWORD).await
         })
         .await
@@ -62,7 +63,13 @@ impl Demo {
 
     /// The pod of a component, or of a node by its name.
     pub(crate) async fn pod(&self, selector: &str) -> Result<Pod, Failure> {
-        let pods: Api<Pod> = Api::namespaced(self.client.clone(), NAMESPACE);
+        let operator = selector == of_operator();
+        let namespace = if operator {
+            OPERATOR_NAMESPACE
+        } else {
+            NAMESPACE
+        };
+        let pods: Api<Pod> = Api::namespaced(self.client.clone(), namespace);
         let all = pods.list(&ListParams::default().labels(selector)).await?;
         all.items
             .into_iter()
@@ -82,19 +89,15 @@ impl Demo {
 
     /// Waits until cluster and nodes say Ready.
     pub(crate) async fn ready(&self) -> Result<(), Failure> {
-        eventually(
-            Duration::from_secs(120),
-            "the cluster is Ready",
-            async || {
-                for (kind, plural) in [
-                    ("FastXCluster", "fastxclusters"),
-                    ("ComputeNode", "computenodes"),
-                ] {
-                    self.kind_ready(kind, plural).await?;
-                }
-                Ok::<(), Failure>(())
-            },
-        )
+        eventually(Duration::from_mins(2), "the cluster is Ready", async || {
+            for (kind, plural) in [
+                ("FastXCluster", "fastxclusters"),
+                ("ComputeNode", "computenodes"),
+            ] {
+                self.kind_ready(kind, plural).await?;
+            }
+            Ok::<(), Failure>(())
+        })
         .await
     }
 
@@ -142,4 +145,9 @@ pub(crate) fn of_node(name: &str) -> String {
 /// Selector of the pods of a component.
 pub(crate) fn of_component(name: &str) -> String {
     format!("app.kubernetes.io/component={name}")
+}
+
+/// Selector of the operator's pods.
+pub(crate) fn of_operator() -> String {
+    "app.kubernetes.io/name=fastx-operator".to_owned()
 }

@@ -6,7 +6,7 @@ use fastx_tests::Failure;
 use fastx_tests::eventually::eventually;
 use fastx_tests::viewer::Viewer;
 
-use crate::cluster::{Demo, of_component, of_node, terminal};
+use crate::cluster::{Demo, of_component, of_node, of_operator, terminal};
 
 /// What is killed: a name for people, the pods, and a part of the command line.
 struct Victim {
@@ -34,7 +34,7 @@ async fn survives(victim: &Victim) -> Result<(), Failure> {
         .kill()?;
 
     let what = format!("a viewer after the end of {}", victim.what);
-    eventually(Duration::from_secs(60), &what, async || {
+    eventually(Duration::from_mins(1), &what, async || {
         let mut again = Viewer::open(&person, &id).await?;
         again.picture().await
     })
@@ -82,6 +82,7 @@ survives! {
     the_supervisor: "the supervisor", of_node("alpha"), "fastx-link supervise", true;
     the_sidecar: "the sidecar", of_node("alpha"), "fastx-node", false;
     the_manager: "a manager", of_component("manager"), "fastx-manager", false;
+    the_operator: "an operator", of_operator(), "fastx-operator", false;
     nats: "NATS", of_component("nats"), "nats-server", false;
     ferretdb: "FerretDB", of_component("store"), "ferretdb", false;
     postgres: "PostgreSQL", of_component("store"), "postgres", false;
