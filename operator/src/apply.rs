@@ -6,12 +6,14 @@
 use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use fastx_core::wire::config::hash;
 use kube::api::{DeleteParams, Patch, PatchParams, Preconditions, ValidationDirective};
 use kube::core::{ApiResource, DynamicObject, ObjectMeta};
 use kube::{Api, Client};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::kind::{Kind, Object, pod_resource};
 use crate::meta;
@@ -19,6 +21,9 @@ use crate::metrics::Metrics;
 use crate::pki::Data;
 use crate::queue::Key;
 use crate::world::World;
+
+/// How long a Secret that was seen is taken to be there.
+const BELIEVED: Duration = Duration::from_mins(10);
 
 /// Why something was not applied.
 #[derive(Debug, thiserror::Error)]
@@ -85,6 +90,7 @@ pub struct Applier {
     metrics: Metrics,
     applied: Mutex<HashMap<(Kind, Key), Applied>>,
     secrets: Mutex<HashMap<Key, (String, Arc<Data>)>>,
+    seen: Mutex<HashMap<Key, Instant>>,
 }
 
 impl std::fmt::Debug for Applier {
@@ -102,6 +108,7 @@ impl Applier {
             metrics,
             applied: Mutex::default(),
             secrets: Mutex::default(),
+            seen: Mutex::default(),
         }
     }
 
@@ -312,6 +319,21 @@ impl Applier {
                 data.into_iter().map(|(k, v)| (k, v.0)).collect(),
             )
         }))
+    }
+
+    /// Whether a Secret that somebody else makes is there. One that was is taken to be for some minutes.
+    pub async fn is_there(&self, key: &Key) -> Result<bool, ApplyError> {
+        let lately = |at: &Instant| at.elapsed() < BELIEVED;
+        if lock(&self.seen).get(key).is_some_and(lately) {
+            return Ok(true);
+        }
+        let found = self.metadata(Kind::Secret, key).await?.is_some();
+        let mut seen = lock(&self.seen);
+        seen.remove(key);
+        if found {
+            seen.insert(key.clone(), Instant::now());
+        }
+        Ok(found)
     }
 
     /// Metadata of an object, read by name.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use fastx_crds::FastXCluster;
 use kube::ResourceExt;
 
-use crate::context::{Context, said_ready};
+use crate::context::{Context, is_current};
 use crate::controller::{Failure, Reconcile};
 use crate::queue::Key;
 
@@ -92,7 +92,11 @@ impl Reconcile for Clusters {
         };
         // One write, and only if something changed.
         let before = context.status_of(cluster, &cluster.status);
-        if let Some(wait) = observed.report.settling.filter(|_| said_ready(&before)) {
+        if let Some(wait) = observed
+            .report
+            .settling
+            .filter(|_| is_current(&before, cluster.metadata.generation))
+        {
             return Ok(Some(wait));
         }
         let after = status::status(cluster, &valid, &observed, &outcome, &before, now);

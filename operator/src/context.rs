@@ -3,9 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use fastx_crds::conditions::{
-    Condition, Finding, Kind as ConditionKind, Status, is_true, set_condition,
-};
+use fastx_crds::conditions::{Condition, Finding, Kind as ConditionKind, Status, set_condition};
 use fastx_lifecycle::clock;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -181,9 +179,9 @@ impl Context {
     }
 }
 
-/// Whether a status said that all is well. A replica that has only just begun to listen leaves it at that.
-pub fn said_ready(status: &Value) -> bool {
-    is_true(&conditions(status), ConditionKind::Ready)
+/// Whether a status speaks of this generation. A replica that has only just begun to listen leaves it at that.
+pub fn is_current(status: &Value, generation: Option<i64>) -> bool {
+    generation.is_some() && status["observedGeneration"].as_i64() == generation
 }
 
 /// Applies findings to the conditions that an object had.

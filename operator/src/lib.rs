@@ -38,5 +38,7 @@ pub mod pods;
 pub mod queue;
 pub mod reload;
 pub mod script;
+#[cfg(test)]
+mod stage;
 pub mod watches;
 pub mod world;

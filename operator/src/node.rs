@@ -13,7 +13,7 @@ use fastx_crds::ComputeNode;
 use kube::core::ApiResource;
 
 use crate::cluster::status::malformed_status;
-use crate::context::{Context, said_ready};
+use crate::context::{Context, is_current};
 use crate::controller::{Failure, Reconcile};
 use crate::names;
 use crate::queue::Key;
@@ -77,7 +77,11 @@ impl Reconcile for Nodes {
         }
         // Writes: identity, objects, Pod.
         let outcome = apply::apply(context, node, valid.as_ref(), &observed, now).await?;
-        if let Some(wait) = observed.report.settling.filter(|_| said_ready(&before)) {
+        if let Some(wait) = observed
+            .report
+            .settling
+            .filter(|_| is_current(&before, node.metadata.generation))
+        {
             return Ok(Some(wait));
         }
         // One write, and only if something changed.
@@ -85,4 +89,11 @@ impl Reconcile for Nodes {
         context.write_status(node, &before, &after).await?;
         outcome.finish()
     }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    //! What the tests of other modules make nodes with.
+
+    pub(crate) use super::validate::tests::node;
 }

@@ -9,7 +9,6 @@ use super::material::{Existing, Holder};
 use super::validate::{ValidCluster, ValidStore};
 use crate::apply::ApplyError;
 use crate::context::Context;
-use crate::kind::Kind;
 use crate::managers::Report;
 use crate::meta;
 use crate::names;
@@ -75,7 +74,7 @@ async fn existing(context: &Context, cluster: &ValidCluster) -> Result<Existing,
     Ok(existing)
 }
 
-/// Secrets that somebody else must make. Only looked at while nothing says that they were read already.
+/// Secrets that somebody else must make and that are not there.
 async fn missing(
     context: &Context,
     cluster: &ValidCluster,
@@ -91,12 +90,7 @@ async fn missing(
     let mut missing = Vec::new();
     for (name, field) in wanted {
         let key = Key::new(&cluster.key.namespace, name);
-        if context
-            .applier
-            .metadata(Kind::Secret, &key)
-            .await?
-            .is_none()
-        {
+        if !context.applier.is_there(&key).await? {
             missing.push((name.clone(), field));
         }
     }

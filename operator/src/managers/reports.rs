@@ -28,26 +28,13 @@ pub struct Report {
     pub settling: Option<Duration>,
 }
 
+#[derive(Default)]
 struct Entry {
-    since: Instant,
     endpoint: Option<watch::Sender<Endpoint>>,
     identity: String,
     task: Option<AbortHandle>,
     last: Option<(Arc<ClusterStatus>, Instant)>,
     error: Option<String>,
-}
-
-impl Default for Entry {
-    fn default() -> Self {
-        Self {
-            since: Instant::now(),
-            endpoint: None,
-            identity: String::new(),
-            task: None,
-            last: None,
-            error: None,
-        }
-    }
 }
 
 impl Drop for Entry {
@@ -132,7 +119,7 @@ impl Reports {
             settling: if entry.last.is_some() {
                 None
             } else {
-                left(entry.since)
+                left(self.since)
             },
             status: fresh,
             error: entry.error.clone(),
@@ -308,11 +295,14 @@ mod tests {
         let reports = Reports::new(Arc::default(), Arc::default());
         let key = Key::new("n", "site");
         assert_eq!(reports.get(&key).settling, Some(FRESH));
-        tokio::time::advance(Duration::from_secs(20)).await;
+        tokio::time::advance(FRESH / 3).await;
         reports.lock().insert(key.clone(), Entry::default());
-        assert_eq!(reports.get(&key).settling, Some(FRESH));
-        tokio::time::advance(FRESH).await;
+        assert_eq!(reports.get(&key).settling, Some(FRESH * 2 / 3));
+        reports.received(&key, status("2026-01-01T00:00:00Z", 1));
         assert_eq!(reports.get(&key).settling, None);
+        let other = Key::new("n", "other");
+        tokio::time::advance(FRESH).await;
+        assert_eq!(reports.get(&other).settling, None);
     }
 
     #[tokio::test(start_paused = true)]

@@ -109,7 +109,8 @@ pub(super) async fn observe(
         context.applier.secret(&key).await
     };
     let found = find(context, &cluster);
-    let (mut bus, mut bundle, mut web_digest) = (None, None, String::new());
+    let (mut bus, mut bundle, mut broker) = (None, None, None);
+    let mut web_digest = String::new();
     // Without the cluster its Secrets are gone or will be.
     if found.present().is_some() {
         bus = read(names::bus_keys(name))
@@ -119,10 +120,11 @@ pub(super) async fn observe(
         bundle = authority
             .and_then(|d| Authority::read(&d))
             .map(|a| a.bundle());
+        broker = read(names::node_broker(&key.name)).await?;
         web_digest = web(context, node, &cluster);
     }
     Ok(Observed {
-        broker: read(names::node_broker(&key.name)).await?,
+        broker,
         bus,
         bundle,
         pod: context.world.pods.get(key),

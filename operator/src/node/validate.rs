@@ -107,11 +107,11 @@ fn pod(spec: &PodNode) -> Result<ValidPod, Invalid> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
     use fastx_crds::conditions::Reason;
 
-    pub(in super::super) fn node(spec: &str) -> ComputeNode {
+    pub(crate) fn node(spec: &str) -> ComputeNode {
         serde_yaml_ng::from_str(&format!(
             "apiVersion: fastx.dev/v1alpha1\nkind: ComputeNode\n\
              metadata: {{name: desk, namespace: area, uid: u-desk, generation: 5}}\n\

@@ -1,0 +1,481 @@
+//! For tests: an API server in memory that counts requests, and the controllers before it.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
+
+use fastx_crds::{ComputeNode, FastXCluster};
+use fastx_lifecycle::env::Map;
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::BodyExt as _;
+use kube::Client;
+use kube::client::Body;
+use kube::core::DeserializeGuard;
+use kube::runtime::events::Recorder;
+use serde_json::{Value, json};
+
+use crate::apply::Applier;
+use crate::cluster::Clusters;
+use crate::config::Config;
+use crate::context::Context;
+use crate::controller::Reconcile as _;
+use crate::kind::Kind;
+use crate::managers::Reports;
+use crate::meta;
+use crate::metrics::Metrics;
+use crate::node::Nodes;
+use crate::queue::Key;
+use crate::world::World;
+
+/// What the API server has, by path, and the writes that came.
+#[derive(Debug, Default)]
+struct Server {
+    objects: BTreeMap<String, Value>,
+    version: u64,
+    log: Vec<String>,
+}
+
+/// The controllers and their API server.
+pub(crate) struct Stage {
+    pub(crate) world: Arc<World>,
+    clusters: Clusters,
+    nodes: Nodes,
+    server: Arc<Mutex<Server>>,
+}
+
+pub(crate) fn key(name: &str) -> Key {
+    Key::new("area", name)
+}
+
+impl Stage {
+    pub(crate) fn new() -> Self {
+        Self::before(Arc::default())
+    }
+
+    /// Another operator before the same API server; it remembers nothing.
+    pub(crate) fn successor(&self) -> Self {
+        let stage = Self::before(self.server.clone());
+        stage.show();
+        stage
+    }
+
+    fn before(server: Arc<Mutex<Server>>) -> Self {
+        let world = Arc::new(World::default());
+        let client = Client::new(service(server.clone()), "area");
+        let metrics = Metrics::default();
+        let context = Context::new(
+            Arc::new(Config::load(&Map::default()).unwrap()),
+            world.clone(),
+            Arc::new(Applier::new(client.clone(), world.clone(), metrics.clone())),
+            Reports::new(world.cluster_queue.clone(), world.node_queue.clone()),
+            metrics,
+            Recorder::new(client, "test".into()),
+        );
+        Self {
+            clusters: Clusters::new(context.clone()),
+            nodes: Nodes::new(context),
+            world,
+            server,
+        }
+    }
+
+    /// Somebody writes an object.
+    pub(crate) fn put(&self, plural: &str, name: &str, change: impl FnOnce(&mut Value)) {
+        let mut server = self.server.lock().unwrap();
+        let path = path(plural, name);
+        let mut object = server
+            .objects
+            .get(&path)
+            .cloned()
+            .unwrap_or_else(|| json!({}));
+        change(&mut object);
+        server.store(&path, object);
+    }
+
+    /// Somebody deletes an object.
+    pub(crate) fn delete(&self, plural: &str, name: &str) {
+        self.server
+            .lock()
+            .unwrap()
+            .objects
+            .remove(&path(plural, name));
+    }
+
+    /// An object as the API server has it.
+    pub(crate) fn get(&self, plural: &str, name: &str) -> Option<Value> {
+        self.server
+            .lock()
+            .unwrap()
+            .objects
+            .get(&path(plural, name))
+            .cloned()
+    }
+
+    pub(crate) fn with_cluster(&self, spec: &str) {
+        let cluster = crate::cluster::validate::tests::cluster(spec);
+        self.put("fastxclusters", "site", |o| {
+            *o = serde_json::to_value(cluster).unwrap()
+        });
+    }
+
+    pub(crate) fn with_node(&self, node: &ComputeNode) {
+        self.put("computenodes", "desk", |o| {
+            *o = serde_json::to_value(node).unwrap()
+        });
+    }
+
+    /// The caches hear of everything.
+    pub(crate) fn show(&self) {
+        let server = self.server.lock().unwrap();
+        let world = &self.world;
+        for kind in Kind::ALL {
+            let plural = kind.resource().plural;
+            for key in server.keys(&plural, |_| true) {
+                world.children(kind).set(&key, None);
+            }
+            let ours = |o: &Value| o["metadata"]["labels"][meta::MANAGED_BY] == meta::OPERATOR;
+            let present = server.keys(&plural, ours);
+            for child in world.children(kind).list("area") {
+                let key = key(child.metadata.name.as_deref().unwrap());
+                if !present.contains(&key) {
+                    world.children(kind).set(&key, None);
+                }
+            }
+            for key in present {
+                let child =
+                    serde_json::from_value(server.objects[&path(&plural, &key.name)].clone());
+                world
+                    .children(kind)
+                    .set(&key, Some(Arc::new(child.unwrap())));
+            }
+        }
+        for pod in world.pods.list("area") {
+            world.pods.set(&key(pod.name()), None);
+        }
+        for key in server.keys("pods", |_| true) {
+            let pod = serde_json::from_value(server.objects[&path("pods", &key.name)].clone());
+            world.pods.set(&key, Some(Arc::new(pod.unwrap())));
+        }
+        let read = |plural: &str, name: &str| server.objects.get(&path(plural, name)).cloned();
+        let cluster = read("fastxclusters", "site").map(|o| guard::<FastXCluster>(o));
+        world.clusters.set(&key("site"), cluster);
+        let node = read("computenodes", "desk").map(|o| guard::<ComputeNode>(o));
+        world.nodes.set(&key("desk"), node);
+    }
+
+    /// One pass of both controllers; gives the requests that it cost.
+    pub(crate) async fn pass(&self) -> Vec<String> {
+        self.show();
+        let _failure = self.clusters.reconcile(&key("site")).await;
+        self.show();
+        let _failure = self.nodes.reconcile(&key("desk")).await;
+        self.show();
+        std::mem::take(&mut self.server.lock().unwrap().log)
+    }
+
+    /// Passes until nothing is sent any more.
+    pub(crate) async fn settle(&self) {
+        for _ in 0..8 {
+            if self.pass().await.is_empty() {
+                return;
+            }
+        }
+        panic!("it does not come to rest: {:?}", self.pass().await);
+    }
+}
+
+fn guard<K: serde::de::DeserializeOwned>(object: Value) -> Arc<DeserializeGuard<K>> {
+    Arc::new(DeserializeGuard(
+        Ok(serde_json::from_value(object).unwrap()),
+    ))
+}
+
+fn path(plural: &str, name: &str) -> String {
+    format!("{plural}/{name}")
+}
+
+impl Server {
+    fn store(&mut self, path: &str, mut object: Value) {
+        let name = path.split_once('/').unwrap().1;
+        let before = self.objects.get(path);
+        if before == Some(&object) {
+            return;
+        }
+        self.version += 1;
+        object["metadata"]["name"] = name.into();
+        object["metadata"]["namespace"] = "area".into();
+        object["metadata"]["resourceVersion"] = self.version.to_string().into();
+        if object["metadata"]["uid"].is_null() {
+            object["metadata"]["uid"] = format!("u-{path}-{}", self.version).into();
+        }
+        let spec_changed = before.is_some_and(|b| b["spec"] != object["spec"]);
+        // Only some kinds have a generation.
+        if path.starts_with("deployments") || path.starts_with("statefulsets") {
+            let generation =
+                before.map_or(1, |b| b["metadata"]["generation"].as_i64().unwrap_or(1));
+            object["metadata"]["generation"] = (generation + i64::from(spec_changed)).into();
+        }
+        self.objects.insert(path.to_owned(), object);
+    }
+
+    fn keys(&self, plural: &str, wanted: impl Fn(&Value) -> bool) -> Vec<Key> {
+        let prefix = format!("{plural}/");
+        self.objects
+            .iter()
+            .filter(|(path, object)| path.starts_with(&prefix) && wanted(object))
+            .map(|(path, _)| key(&path[prefix.len()..]))
+            .collect()
+    }
+
+    fn answer(
+        &mut self,
+        method: &Method,
+        uri: &str,
+        kind: &str,
+        body: Value,
+    ) -> (StatusCode, Value) {
+        let tail = uri.split("/namespaces/area/").nth(1).unwrap_or_default();
+        if tail.starts_with("events") {
+            return (StatusCode::CREATED, body);
+        }
+        let path = tail.trim_end_matches("/status").to_owned();
+        self.log.push(format!("{method} {tail}"));
+        let existing = self.objects.get(&path).cloned();
+        match (method.as_str(), existing) {
+            ("GET", Some(object)) => (StatusCode::OK, object),
+            ("PATCH", existing) if kind.contains("apply") => {
+                let mut object = body;
+                if let Some(existing) = &existing {
+                    for field in ["uid", "resourceVersion", "generation"] {
+                        object["metadata"][field] = existing["metadata"][field].clone();
+                    }
+                    if path.starts_with("secrets") {
+                        // Keys that another manager merged in stay.
+                        let mut data = existing["data"].clone();
+                        merge(&mut data, &object["data"]);
+                        object["data"] = data;
+                    }
+                }
+                self.store(&path, object);
+                (StatusCode::OK, self.objects[&path].clone())
+            }
+            ("PATCH", Some(mut object)) => {
+                merge(&mut object, &body);
+                self.store(&path, object);
+                (StatusCode::OK, self.objects[&path].clone())
+            }
+            ("DELETE", Some(object)) => {
+                self.objects.remove(&path);
+                (StatusCode::OK, object)
+            }
+            _ => (
+                StatusCode::NOT_FOUND,
+                json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "NotFound", "code": 404, "message": "not found"}),
+            ),
+        }
+    }
+}
+
+fn merge(into: &mut Value, change: &Value) {
+    let Some(change) = change.as_object() else {
+        *into = change.clone();
+        return;
+    };
+    if !into.is_object() {
+        *into = json!({});
+    }
+    for (key, value) in change {
+        if value.is_null() {
+            into.as_object_mut().unwrap().remove(key);
+        } else {
+            merge(&mut into[key], value);
+        }
+    }
+}
+
+fn service(
+    server: Arc<Mutex<Server>>,
+) -> impl tower::Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send>
++ Clone {
+    tower::service_fn(move |request: Request<Body>| {
+        let server = server.clone();
+        async move {
+            let (parts, body) = request.into_parts();
+            let body = body.collect().await.unwrap().to_bytes();
+            let body = serde_json::from_slice(&body).unwrap_or_default();
+            let kind = parts.headers.get("content-type");
+            let kind = kind
+                .and_then(|k| k.to_str().ok())
+                .unwrap_or_default()
+                .to_owned();
+            let (status, answer) =
+                server
+                    .lock()
+                    .unwrap()
+                    .answer(&parts.method, parts.uri.path(), &kind, body);
+            let mut response = Response::new(Body::from(answer.to_string().into_bytes()));
+            *response.status_mut() = status;
+            Ok(response)
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::tests::node;
+
+    async fn settled(spec: &str, node_spec: &str) -> Stage {
+        let stage = Stage::new();
+        stage.with_cluster(spec);
+        stage.with_node(&node(node_spec));
+        stage.settle().await;
+        stage
+    }
+
+    fn writes(log: &[String]) -> Vec<&String> {
+        log.iter().filter(|l| !l.starts_with("GET")).collect()
+    }
+
+    #[tokio::test]
+    async fn at_rest_not_one_request_is_sent() {
+        let stage = Stage::new();
+        stage.put("secrets", "people", |_| ());
+        stage.with_cluster("authentication: {local: {usersSecretRef: {name: people}}}");
+        stage.with_node(&node("pod: {home: {size: 1Gi}}"));
+        stage.settle().await;
+        assert!(stage.get("pods", "desk").is_some());
+        assert_eq!(stage.pass().await, Vec::<String>::new());
+    }
+
+    #[tokio::test]
+    async fn every_object_that_is_changed_or_deleted_is_put_right() {
+        let stage = settled("transporter: {replicas: 3}", "pod: {home: {size: 1Gi}}").await;
+        let drift = |o: &mut Value| o["spec"]["drift"] = true.into();
+        for (plural, name) in [
+            ("services", "site-web"),
+            ("deployments", "site-manager"),
+            ("statefulsets", "site-nats"),
+            ("networkpolicies", "site-store"),
+            ("poddisruptionbudgets", "site-nats"),
+            ("serviceaccounts", "site-fastx"),
+            ("persistentvolumeclaims", "desk-home"),
+        ] {
+            stage.put(plural, name, drift);
+            stage.settle().await;
+            assert!(
+                stage.get(plural, name).unwrap()["spec"]["drift"].is_null(),
+                "{plural} {name}"
+            );
+            stage.delete(plural, name);
+            stage.settle().await;
+            assert!(stage.get(plural, name).is_some(), "{plural} {name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_successor_changes_nothing_and_comes_to_rest() {
+        let stage = settled("", "pod: {}").await;
+        let before = stage.server.lock().unwrap().objects.clone();
+        let successor = stage.successor();
+        successor.settle().await;
+        let after = stage.server.lock().unwrap().objects.clone();
+        for (path, object) in before {
+            assert_eq!(after[&path]["data"], object["data"], "{path}");
+            assert_eq!(after[&path]["spec"], object["spec"], "{path}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_somebody_elses_is_left_alone_and_told() {
+        let stage = Stage::new();
+        stage.with_cluster("");
+        let theirs = json!({"spec": {"theirs": true}});
+        stage.put("services", "site-web", |o| *o = theirs);
+        for _ in 0..3 {
+            stage.pass().await;
+        }
+        assert_eq!(
+            stage.get("services", "site-web").unwrap()["spec"]["theirs"],
+            true
+        );
+        let status = stage.get("fastxclusters", "site").unwrap()["status"].to_string();
+        assert!(
+            status.contains("NameTaken") && status.contains("site-web"),
+            "{status}"
+        );
+        // The rest is made all the same.
+        assert!(stage.get("deployments", "site-manager").is_some());
+    }
+
+    #[tokio::test]
+    async fn a_lost_identity_is_made_anew_and_the_old_one_revoked() {
+        let stage = settled("", "external: {}").await;
+        let members = |stage: &Stage| -> Vec<String> {
+            let data = stage.get("secrets", "site-bus-keys").unwrap()["data"].clone();
+            let keys = data.as_object().unwrap().keys();
+            keys.filter(|k| k.contains('.')).cloned().collect()
+        };
+        assert_eq!(members(&stage), ["member.desk"]);
+        let before = stage.get("secrets", "desk-broker").unwrap();
+        stage.delete("secrets", "desk-broker");
+        stage.settle().await;
+        assert_ne!(
+            stage.get("secrets", "desk-broker").unwrap()["data"],
+            before["data"]
+        );
+        let now = members(&stage);
+        assert_eq!(now.len(), 2, "{now:?}");
+        assert!(now[1].starts_with("revoked.U"), "{now:?}");
+    }
+
+    #[tokio::test]
+    async fn a_deleted_node_is_revoked_before_it_is_gone() {
+        let stage = settled("", "external: {}").await;
+        stage.put("computenodes", "desk", |o| {
+            o["metadata"]["deletionTimestamp"] = "2027-01-01T00:00:00Z".into();
+        });
+        stage.settle().await;
+        let node = stage.get("computenodes", "desk").unwrap();
+        assert_eq!(node["metadata"]["finalizers"], json!([]));
+        let data = stage.get("secrets", "site-bus-keys").unwrap()["data"].to_string();
+        assert!(
+            !data.contains("member.") && data.contains("revoked.U"),
+            "{data}"
+        );
+    }
+
+    #[tokio::test]
+    async fn what_is_not_wanted_any_more_is_removed_and_claims_stay() {
+        let stage = settled("", "pod: {home: {size: 1Gi}}").await;
+        stage.with_cluster("manager: {replicas: 1}");
+        stage.with_node(&node("pod: {}"));
+        stage.settle().await;
+        assert!(stage.get("poddisruptionbudgets", "site-manager").is_none());
+        assert!(stage.get("persistentvolumeclaims", "desk-home").is_some());
+    }
+
+    #[tokio::test]
+    async fn a_paused_cluster_is_left_alone() {
+        let stage = settled("", "pod: {}").await;
+        stage.with_cluster("paused: true\nmanager: {replicas: 5}");
+        stage.delete("services", "site-web");
+        stage.delete("pods", "desk");
+        let log = [stage.pass().await, stage.pass().await].concat();
+        let status = |l: &&&String| !l.ends_with("/status");
+        assert_eq!(writes(&log).iter().filter(status).count(), 0, "{log:?}");
+    }
+
+    #[tokio::test]
+    async fn a_node_waits_for_its_cluster() {
+        let stage = Stage::new();
+        stage.with_node(&node("pod: {}"));
+        stage.settle().await;
+        assert!(stage.get("pods", "desk").is_none());
+        let status = stage.get("computenodes", "desk").unwrap()["status"].to_string();
+        assert!(status.contains("ClusterNotFound"), "{status}");
+        stage.with_cluster("");
+        stage.settle().await;
+        assert!(stage.get("pods", "desk").is_some());
+    }
+}
