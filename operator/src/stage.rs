@@ -114,13 +114,13 @@ impl Stage {
     pub(crate) fn with_cluster(&self, spec: &str) {
         let cluster = crate::cluster::validate::tests::cluster(spec);
         self.put("fastxclusters", "site", |o| {
-            *o = serde_json::to_value(cluster).unwrap()
+            *o = serde_json::to_value(cluster).unwrap();
         });
     }
 
     pub(crate) fn with_node(&self, node: &ComputeNode) {
         self.put("computenodes", "desk", |o| {
-            *o = serde_json::to_value(node).unwrap()
+            *o = serde_json::to_value(node).unwrap();
         });
     }
 
@@ -157,9 +157,9 @@ impl Stage {
             world.pods.set(&key, Some(Arc::new(pod.unwrap())));
         }
         let read = |plural: &str, name: &str| server.objects.get(&path(plural, name)).cloned();
-        let cluster = read("fastxclusters", "site").map(|o| guard::<FastXCluster>(o));
+        let cluster = read("fastxclusters", "site").map(guard::<FastXCluster>);
         world.clusters.set(&key("site"), cluster);
-        let node = read("computenodes", "desk").map(|o| guard::<ComputeNode>(o));
+        let node = read("computenodes", "desk").map(guard::<ComputeNode>);
         world.nodes.set(&key("desk"), node);
     }
 
