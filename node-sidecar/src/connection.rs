@@ -203,7 +203,9 @@ pub async fn follow_level(own: String, node: Node, shutdown: Shutdown) {
     loop {
         let current = changes.borrow_and_update().clone();
         let debug = current.node.debug.iter().any(|d| d == "all");
-        let level = match (debug, current.cluster.log_level.as_str()) {
+        let said = [&current.node.log_level, &current.cluster.log_level];
+        let said = said.into_iter().find(|l| !l.is_empty());
+        let level = match (debug, said.map_or("", String::as_str)) {
             (true, _) => "debug",
             (false, "") => own.as_str(),
             (false, level) => level,

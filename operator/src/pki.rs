@@ -120,13 +120,15 @@ impl Authority {
         data
     }
 
-    /// Everything that is to be trusted, PEM.
+    /// Everything that is to be trusted, PEM. Sorted: that another one signs now is no change of trust.
     pub fn bundle(&self) -> String {
         let next = self.next.iter().map(|(pair, _)| pair.cert.as_str());
-        std::iter::once(self.signing.cert.as_str())
+        let mut all: Vec<&str> = std::iter::once(self.signing.cert.as_str())
             .chain(next)
             .chain(self.previous.iter().map(String::as_str))
-            .collect()
+            .collect();
+        all.sort_unstable();
+        all.concat()
     }
 
     /// Makes one, or brings the one that there is forward in time. Gives when it will want to change next.
@@ -433,7 +435,7 @@ mod tests {
         let (promoted, _) = advance(&both, 1630);
         assert_eq!(promoted.signing, both.next.clone().unwrap().0);
         assert_eq!(promoted.previous.concat(), first.signing.cert);
-        assert_eq!(certificates(&promoted.bundle()).len(), 2);
+        assert_eq!(promoted.bundle(), both.bundle());
         assert_eq!(
             Authority::read(&data(promoted.write())),
             Some(promoted.clone())

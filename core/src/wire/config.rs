@@ -195,6 +195,15 @@ pub struct NodePart {
     pub users: Option<NodeUsers>,
     /// Debug switches.
     pub debug: Vec<String>,
+    /// `error`, `warn`, `info`, `debug`; empty: as the cluster says.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub log_level: String,
+    /// Names of executables whose output becomes part of the server object.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub metrics: Vec<String>,
+    /// Name of the executable that starts sessions in place of the node; empty for none.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub job_scheduling: String,
     /// Kubernetes name of the node, `namespace/name`; empty outside Kubernetes.
     pub managed_by: String,
 }

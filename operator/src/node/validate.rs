@@ -26,8 +26,6 @@ pub(super) struct ValidNode {
     pub(super) logins: bool,
     /// Secret with an own certificate.
     pub(super) tls_secret: Option<String>,
-    /// Level of its log; the cluster's when unset.
-    pub(super) log_level: Option<&'static str>,
 }
 
 /// A Pod that can be made.
@@ -75,7 +73,6 @@ pub(super) fn validate(node: &ComputeNode) -> Result<ValidNode, Invalid> {
         pod: spec.pod.as_ref().map(pod).transpose()?,
         logins: spec.logins,
         tls_secret: spec.tls.as_ref().map(|t| t.secret_ref.name.clone()),
-        log_level: spec.log_level.map(fastx_crds::value::LogLevel::name),
         key: Key::new(node.namespace().unwrap_or_default(), name),
     })
 }

@@ -7,7 +7,7 @@ use fastx_core::names::ServerId;
 use fastx_core::wire::config::{
     ClusterPart, MAX_PART_BYTES, NodePart, NodeUsers, RootDocument, hash,
 };
-use fastx_crds::value::ServiceType;
+use fastx_crds::value::{LogLevel, ServiceType};
 use fastx_crds::{BalancerScript, ComputeNode};
 use jiff::Timestamp;
 use kube::ResourceExt;
@@ -191,6 +191,13 @@ fn node_part(cluster: &ValidCluster, node: &ComputeNode) -> NodePart {
             uid: u32::try_from(pod.user.uid).unwrap_or_default(),
         }),
         debug: spec.debug.clone(),
+        log_level: spec
+            .log_level
+            .map(LogLevel::name)
+            .unwrap_or_default()
+            .to_owned(),
+        metrics: spec.metrics.clone(),
+        job_scheduling: spec.job_scheduling.clone().unwrap_or_default(),
         managed_by: format!("{namespace}/{name}"),
     }
 }

@@ -70,7 +70,7 @@ fn spec(cluster: &ValidCluster, node: &ValidNode, pod: &ValidPod, sidecar_image:
     spec["hostname"] = node.key.name.as_str().into();
     spec["subdomain"] = names::nodes(&cluster.key.name).into();
     spec["terminationGracePeriodSeconds"] = 30.into();
-    spec["initContainers"] = json!([sidecar(cluster, node, pod, sidecar_image)]);
+    spec["initContainers"] = json!([sidecar(cluster, pod, sidecar_image)]);
     spec["containers"] = json!([desktop(cluster, pod)]);
     spec["volumes"] = volumes(cluster, node, pod).into();
     let mut secrets = cluster.images.pull_secrets.clone();
@@ -96,7 +96,7 @@ fn spec(cluster: &ValidCluster, node: &ValidNode, pod: &ValidPod, sidecar_image:
 }
 
 /// A native sidecar: its image can change while the desktop goes on.
-fn sidecar(cluster: &ValidCluster, node: &ValidNode, pod: &ValidPod, image: &str) -> Value {
+fn sidecar(cluster: &ValidCluster, pod: &ValidPod, image: &str) -> Value {
     let mut security = locked();
     security["runAsUser"] = FASTX_UID.into();
     security["runAsGroup"] = FASTX_UID.into();
@@ -115,7 +115,8 @@ fn sidecar(cluster: &ValidCluster, node: &ValidNode, pod: &ValidPod, image: &str
             variable("FX_WEB_ADDR", "0.0.0.0:3300"),
             variable("FX_HEALTH_ADDR", "0.0.0.0:9300"),
             variable("FX_LOG_FORMAT", "json"),
-            variable("LOGLEVEL", node.log_level.unwrap_or("info")),
+            // Until the configuration is there; what it says counts without a new Pod.
+            variable("LOGLEVEL", "info"),
         ],
         "ports": [{"name": "https", "containerPort": 3300}, {"name": "health", "containerPort": 9300}],
         "securityContext": security,
@@ -295,6 +296,7 @@ mod tests {
             ("", "pod: {users: [bob]}", true),
             ("", "pod: {users: [ada]}\nlogins: false", true),
             ("", "pod: {users: [ada]}\nstartSessions: false", true),
+            ("", "pod: {users: [ada]}\nlogLevel: debug", true),
             ("", "pod: {users: [ada]}\nstaticData: {a: 1}", true),
             ("message: hello", "pod: {users: [ada]}", true),
             ("images: {desktop: 'other:2'}", "pod: {users: [ada]}", false),
