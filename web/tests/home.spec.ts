@@ -47,19 +47,22 @@ test.describe("sessions", () => {
     });
   }
 
-  test("come back at a click when the line is cut", async ({ page, mock, open }) => {
+  test("come back at once when asked to while the line is cut", async ({ page, mock, open }) => {
     await page.clock.install();
     await open("/");
     await expect(card(page, "Thesis")).toBeVisible();
     mock.cut();
-    // With the clock at a stand nothing comes back by itself.
-    await page.clock.runFor(10_000);
-    await page.clock.pauseAt(Date.now() + 60_000);
+    await page.clock.runFor(3_000);
     const now = page.getByRole("button", { name: "Connect now" });
     await expect(now).toBeVisible();
+    // With the clock at a stand nothing comes back by itself.
+    await page.clock.pauseAt((await page.evaluate(() => Date.now())) + 1_000);
     mock.restore();
-    await now.click();
-    await expect(page.getByText("Not connected.")).toHaveCount(0);
+    // A try that was under way at the cut may end after the first press.
+    await expect(async () => {
+      if (await now.isVisible()) await now.press("Enter", { timeout: 1_000 });
+      await expect(page.getByText("Not connected.")).toHaveCount(0, { timeout: 500 });
+    }).toPass();
   });
 
   test("are not polled: a quiet page asks for nothing", async ({ page, open }) => {
