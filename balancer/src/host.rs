@@ -101,8 +101,7 @@ impl Host {
         }
         // Without a process the next one is told everything anyway.
         if self.worker.is_some() {
-            self.pending.changes.extend(update.changes);
-            self.pending.forget.extend(update.forget);
+            self.pending.append(update);
         }
     }
 

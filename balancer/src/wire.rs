@@ -101,6 +101,15 @@ impl Update {
     pub(crate) fn is_empty(&self) -> bool {
         self.changes.is_empty() && self.forget.is_empty()
     }
+
+    /// Adds what came after. Whoever reads an update forgets first and changes then, so a server
+    /// that left and came back before anybody was told is there, and one that came and left is not.
+    pub(crate) fn append(&mut self, later: Self) {
+        self.changes
+            .retain(|change| !later.forget.contains(&change.id));
+        self.forget.extend(later.forget);
+        self.changes.extend(later.changes);
+    }
 }
 
 /// What changed of one server object; for a new one that is everything.
@@ -215,4 +224,31 @@ pub(crate) enum Answer {
         /// Why.
         why: String,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn update(changes: &[&str], forget: &[&str]) -> Update {
+        let change = |id: &&str| Change {
+            id: (*id).to_owned(),
+            set: Map::new(),
+            unset: Vec::new(),
+        };
+        Update {
+            changes: changes.iter().map(change).collect(),
+            forget: forget.iter().map(|id| (*id).to_owned()).collect(),
+        }
+    }
+
+    #[test]
+    fn a_server_that_left_and_came_back_is_there() {
+        let mut pending = update(&["a"], &[]);
+        pending.append(update(&[], &["a", "b"]));
+        assert!(pending.changes.is_empty(), "what is gone has no changes");
+        pending.append(update(&["a"], &[]));
+        assert_eq!(pending.changes.len(), 1, "forgotten first, then told anew");
+        assert_eq!(pending.forget, ["a", "b"]);
+    }
 }

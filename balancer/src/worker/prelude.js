@@ -173,13 +173,14 @@
 
   const update = (text) => {
     const { changes, forget } = parse(text);
+    // First, since a server that left may be back among the changes.
+    for (const id of forget) servers.delete(id);
     for (const { id, set, unset } of changes) {
       let server = servers.get(id);
       if (!server) servers.set(id, (server = {}));
       for (const key of ownKeys(set)) server[key] = still(set[key]);
       for (const key of unset) delete server[key];
     }
-    for (const id of forget) servers.delete(id);
   };
 
   // A fresh object for each call: a script may write on it, and nobody else sees that.
