@@ -5,12 +5,15 @@ mod follow;
 pub use follow::run;
 
 use std::sync::{Arc, RwLock};
+use std::time::Duration;
 
 use fastx_core::fleet::{Followed, View};
 use fastx_core::names::{ServerId, SessionId};
 use fastx_core::wire::fleet::{FleetDelta, FleetSnapshot};
+use fastx_core::wire::problem::Problem;
 use fastx_core::wire::server::ServerRecord;
 use fastx_core::wire::session::SessionRecord;
+use tokio::sync::watch;
 
 use crate::events::{Change, Events};
 use crate::locks::{read, write};
@@ -20,6 +23,8 @@ use crate::locks::{read, write};
 pub struct Fleet {
     me: ServerId,
     view: Arc<RwLock<View>>,
+    /// Whether a manager has ever told the whole view.
+    told: Arc<watch::Sender<bool>>,
     events: Events,
 }
 
@@ -29,8 +34,21 @@ impl Fleet {
         Self {
             me,
             view: Arc::default(),
+            told: Arc::new(watch::Sender::new(false)),
             events,
         }
+    }
+
+    /// Waits until a manager has told the whole view; a node that has just started does not know it yet.
+    pub async fn told(&self, limit: Duration) -> Result<(), Problem> {
+        let mut told = self.told.subscribe();
+        let waiting = tokio::time::timeout(limit, told.wait_for(|told| *told)).await;
+        if waiting.is_ok() {
+            return Ok(());
+        }
+        let detail =
+            "This server has just started and no manager has told it yet which servers there are.";
+        Err(Problem::unavailable("no-manager", detail))
     }
 
     /// All servers.
@@ -74,6 +92,7 @@ impl Fleet {
             differences(&before, &view)
         };
         self.tell(changes);
+        self.told.send_replace(true);
     }
 
     /// Applies a batch; true when a snapshot is needed.

@@ -1,6 +1,7 @@
 //! Starting a session: checked, placed, started there; a repetition under the same key gets the same answer.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use fastx_core::names::{LoginName, ServerId, SessionId};
 use fastx_core::subject::Operation;
@@ -19,6 +20,9 @@ use super::{Sessions, geometry};
 use crate::configuration::Current;
 use crate::locks::lock;
 use crate::logins::User;
+
+/// How long a start waits on a node that has just started and does not know the servers yet.
+const VIEW_LIMIT: Duration = Duration::from_secs(5);
 
 /// Servers that are tried when the chosen ones turn out not to be there.
 const TRIES: usize = 3;
@@ -127,6 +131,7 @@ impl Sessions {
         missing: &[ServerId],
     ) -> Result<(Decision, Result<ServerId, Problem>), Problem> {
         let parts = &self.inner.parts;
+        parts.fleet.told(VIEW_LIMIT).await?;
         let question = Question {
             me: parts.me.clone(),
             login: user.login.clone(),
