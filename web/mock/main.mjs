@@ -4,7 +4,12 @@
 import { createMock } from "./server.mjs";
 
 const port = Number(process.argv[2] ?? 3399);
-const mock = await createMock({ port, startDelay: 1200, display: process.argv[3] });
+const mock = await createMock({
+  port,
+  startDelay: 1200,
+  methods: ["ssh", "local", "oidc"],
+  display: process.argv[3],
+});
 console.log(
   `${mock.url}  (student/student, operator/operator; POST /mock/cut, /mock/restore, /mock/faults {…}, …)`,
 );

@@ -5,12 +5,17 @@ export interface Faults {
   tries: number;
   direct: "open" | "refused" | "silent" | "unreachable";
   relay: "open" | "refused" | "silent" | "unreachable";
+  ssh: "plain" | "code" | "several" | "host-key";
+  unlinked: string[];
 }
 export interface Mock {
   url: string;
   faults: Faults;
   startDelay: number;
+  methods: string[];
+  state: { conversations: Map<string, unknown> };
   log: {
+    logins: { method: string; login: string; password?: string; serverId?: string }[];
     keys: number[];
     clipboard: string[];
     sizes: string[];
@@ -37,5 +42,6 @@ export function createMock(options?: {
   port?: number;
   empty?: boolean;
   startDelay?: number;
+  methods?: string[];
   display?: string;
 }): Promise<Mock>;

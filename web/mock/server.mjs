@@ -48,12 +48,29 @@ const notFound = () =>
   new Refusal(404, "not-found", "Not found", { detail: "There is no such session, or it is not yours." });
 
 /** Starts a mock on `port` (0 for any); answers its address and the hands to turn it. */
-export async function createMock({ port = 0, empty = false, startDelay = 400, display } = {}) {
+export async function createMock({
+  port = 0,
+  empty = false,
+  startDelay = 400,
+  methods = ["local"],
+  display,
+} = {}) {
   const mock = {
     state: createState({ empty }),
     /** Faults that tests switch on. */
-    faults: { refuse: undefined, cut: false, tries: 0, direct: "open", relay: "open", api: false },
-    log: { keys: [], clipboard: [], sizes: [], opened: [], starts: [] },
+    faults: {
+      refuse: undefined,
+      cut: false,
+      tries: 0,
+      direct: "open",
+      relay: "open",
+      /** What an SSH server asks: nothing more, a one-time code, or a new password after it; or its key is unknown. */
+      ssh: "plain",
+      /** Servers that want a sign-in before a start. */
+      unlinked: [],
+    },
+    methods,
+    log: { keys: [], clipboard: [], sizes: [], opened: [], starts: [], logins: [] },
     startDelay,
     display,
     files: readDist(),
@@ -311,13 +328,17 @@ async function api(mock, request, response, url, later) {
     return send(response, 200, {
       cluster: "Physics lab",
       message: "Maintenance on Friday at 18:00. Sessions keep running.",
-      methods: ["local"],
+      methods: mock.methods,
+      oidc: mock.methods.includes("oidc") ? { title: "University login" } : null,
       serverId: "node-1",
       version: "0.1.0",
       apiVersion: 1,
     });
   }
   if (verb === "POST /login") return logIn(mock, await body(request), response);
+  const talk = /^\/login\/conversations\/([^/]+)$/.exec(path);
+  if (talk && request.method === "POST") return answerLogIn(mock, talk[1], await body(request), response);
+  if (verb === "GET /login/oidc") return providerSignIn(mock, url, response);
   const me = caller(mock, request);
   if (verb === "POST /logout") {
     mock.state.logins.delete(me.token);
@@ -345,13 +366,18 @@ async function api(mock, request, response, url, later) {
       servers: servers.map(full).map(me.role === "user" ? brief : entry => entry),
     });
   }
+  const linked = /^\/servers\/([^/]+)\/link(?:\/([^/]+))?$/.exec(path);
+  if (linked && request.method === "POST")
+    return link(mock, me, linked[1], linked[2], await body(request), response);
   if (verb === "POST /sessions") return startSession(mock, me, request, response, later);
   const found = /^\/sessions\/([^/]+)(?:\/(\w+))?$/.exec(path);
   if (found) return oneSession(mock, me, { request, response, url, id: found[1], part: found[2], later });
   throw notFound();
 }
 
-function logIn(mock, { login, password }, response) {
+function logIn(mock, wanted, response) {
+  const { method, login, password } = wanted;
+  mock.log.logins.push(wanted);
   if (mock.faults.tries > 0) {
     throw new Refusal(
       429,
@@ -367,13 +393,115 @@ function logIn(mock, { login, password }, response) {
       action: "Try again in a moment; if it stays so, tell your administrator.",
     });
   }
-  if (users[login]?.password !== password) {
-    throw new Refusal(401, "wrong-credentials", "User name or password is wrong");
+  if (!mock.methods.includes(method)) {
+    throw new Refusal(400, "bad-request", "Bad request", { detail: `There is no sign-in method ${method}.` });
   }
+  if (method === "ssh") {
+    if (mock.faults.ssh === "host-key") throw unknownHostKey(wanted.serverId || "node-1");
+    return converse(mock, sshSteps(mock, login, password), () => signedIn(mock, login, response), response);
+  }
+  if (users[login]?.password !== password) throw wrongCredentials();
+  signedIn(mock, login, response);
+}
+
+const wrongCredentials = () => new Refusal(401, "wrong-credentials", "User name or password is wrong");
+
+const unknownHostKey = server =>
+  new Refusal(403, "host-key-unknown", "The server's host key is not known", {
+    detail: `${server} shows the key SHA256:pW1b8gQyCq0pJ2bJf8l0bqkzq0m3mJ7i9GgXz4b6n2E, which nobody has accepted yet.`,
+    action: `An administrator compares the key and accepts it with \`fastx-node host-key accept ${server}\`, then try again.`,
+  });
+
+function signedIn(mock, login, response) {
   const token = mock.signIn(login);
   const { csrf } = mock.state.logins.get(token);
   const cookie = `${COOKIE}=${token}; Path=/; HttpOnly; Secure; SameSite=Strict`;
   send(response, 200, { user: meOf({ login, csrf, ...users[login] }), csrf }, { "Set-Cookie": cookie });
+}
+
+/** The provider is skipped: it would send the browser back here with a code. */
+function providerSignIn(mock, url, response) {
+  const token = mock.signIn("student");
+  response.writeHead(302, {
+    Location: url.searchParams.get("return") ?? "/",
+    "Set-Cookie": `${COOKIE}=${token}; Path=/; HttpOnly; Secure; SameSite=Strict`,
+  });
+  response.end();
+}
+
+/** What an SSH server asks, each step with the answers that it takes; a given password answers the first. */
+function sshSteps(mock, login, password) {
+  const right = users[login]?.password;
+  const first = {
+    title: "",
+    instruction: "",
+    prompts: [{ text: `${login}'s password: `, echo: false }],
+    right: ([answer]) => answer === right,
+  };
+  const code = {
+    title: "One-time code",
+    instruction: "Enter the six digits that your authenticator shows.",
+    prompts: [{ text: "Verification code: ", echo: false }],
+    right: ([answer]) => answer === "123456",
+  };
+  const renew = {
+    title: "Your password has expired",
+    instruction: "Choose a new one. It needs twelve letters or more.",
+    prompts: [
+      { text: "New password: ", echo: false },
+      { text: "Retype new password: ", echo: false },
+    ],
+    right: ([one, two]) => one === two && one.length >= 12,
+  };
+  const more = { plain: [], code: [code], several: [code, renew] }[mock.faults.ssh] ?? [];
+  if (!password) return [first, ...more];
+  return first.right([password]) ? more : [{ ...first, right: undefined }];
+}
+
+const CONVERSATION_MS = 2 * 60_000;
+
+/** Asks the next step, or is done; a step without a right answer has failed already. */
+function converse(mock, steps, done, response) {
+  const [step] = steps;
+  if (!step) return done();
+  if (!step.right) throw wrongCredentials();
+  const id = newId();
+  mock.state.conversations.set(id, { steps, done });
+  const { title, instruction, prompts } = step;
+  const expires = new Date(Date.now() + CONVERSATION_MS).toISOString();
+  send(response, 202, { id, title, instruction, prompts, expires });
+}
+
+/** Takes the answers of a step; `done` gets the response that came with the last ones. */
+function goOn(mock, id, answers, response, done) {
+  const talk = mock.state.conversations.get(id);
+  mock.state.conversations.delete(id);
+  if (!talk) {
+    throw new Refusal(410, "conversation-over", "This sign-in is over", {
+      detail: "It took longer than two minutes, or was answered already.",
+      action: "Sign in again.",
+    });
+  }
+  const [step, ...rest] = talk.steps;
+  if (!step.right(answers)) throw wrongCredentials();
+  converse(mock, rest, done, response);
+}
+
+function answerLogIn(mock, id, { answers }, response) {
+  const talk = mock.state.conversations.get(id);
+  const login = mock.log.logins.at(-1)?.login;
+  goOn(mock, id, answers, response, () => signedIn(mock, talk?.login ?? login, response));
+}
+
+function link(mock, me, serverId, id, { answers }, response) {
+  const there = () => {
+    mock.faults.unlinked = mock.faults.unlinked.filter(each => each !== serverId);
+    send(response, 204);
+  };
+  if (id) return goOn(mock, id, answers, response, there);
+  if (!mock.faults.unlinked.includes(serverId)) return send(response, 204);
+  if (mock.faults.ssh === "host-key") throw unknownHostKey(serverId);
+  converse(mock, sshSteps(mock, me.login, ""), there, response);
 }
 
 function events(mock, me, request, response) {
@@ -431,6 +559,14 @@ async function startSession(mock, me, request, response, later) {
     });
   }
   const serverId = wanted.serverId || "node-3";
+  if (mock.faults.unlinked.includes(serverId)) {
+    throw new Refusal(428, "authentication-required", "Sign in to the server first", {
+      detail: `Nothing of ${me.login} runs on ${serverId} yet.`,
+      action: "Answer the questions of the server, then start again.",
+      serverId,
+      login: me.login,
+    });
+  }
   const session = newSession({
     login: me.login,
     serverId,

@@ -145,7 +145,15 @@ export function createState({ empty = false } = {}) {
   const sessions = new Map();
   const servers = new Map(defaultServers().map(entry => [entry.server.serverId, entry]));
   if (!empty) for (const entry of defaultSessions()) sessions.set(entry.id, entry);
-  return { sessions, servers, screens: new Map(), logins: new Map(), tickets: new Map(), starts: new Map() };
+  return {
+    sessions,
+    servers,
+    screens: new Map(),
+    logins: new Map(),
+    conversations: new Map(),
+    tickets: new Map(),
+    starts: new Map(),
+  };
 }
 
 export function screenOf(state, id) {

@@ -34,7 +34,10 @@ const signIn = createRoute({
   getParentRoute: () => root,
   path: "/signin",
   // Named even when it is refused: what is not named here would pass unchecked.
-  validateSearch: (search): { to?: string | undefined } => ({ to: ownPath(search.to) }),
+  validateSearch: (search): { to?: string | undefined; refused?: string | undefined } => ({
+    to: ownPath(search.to),
+    refused: words(search.refused),
+  }),
   component: SignIn,
 });
 

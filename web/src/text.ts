@@ -24,6 +24,7 @@ export const text = {
   problem: {
     traceId: "Trace id",
     copyReport: "Copy report",
+    copyCommand: "Copy command",
     unreachable: {
       title: "The server does not answer",
       detail: "The network may be down, or the server is restarting.",
@@ -65,8 +66,35 @@ export const text = {
     wait: (seconds: number) =>
       `Too many tries. You can try again in ${plural(seconds, "second", "seconds")}.`,
     ended: "You have been signed out.",
+    ways: { ssh: "With your account on the server", local: "With your account of this cluster" },
+    instead: {
+      ssh: "Use your account on the server instead",
+      local: "Use your account of this cluster instead",
+    },
+    or: "or",
+    with: (provider: string) => `Sign in with ${provider}`,
+    provider: "your organisation",
+    providerRefused: "The sign-in was not completed. Try again, or choose another way.",
+    otherServer: "My account is on another server",
+    server: "Server",
+    serverHint: "Name of the server in this cluster. Empty means the one that you see.",
     noMethod: "This cluster offers no way to sign in that this page knows.",
     noMethodHint: "Reload the page; if it stays so, tell your administrator.",
+  },
+
+  conversation: {
+    answer: "Answer",
+    goOn: "Continue",
+    over: "That took too long, or was answered elsewhere. Sign in again.",
+  },
+
+  link: {
+    title: (server: string) => `Sign in to ${server}`,
+    why: (server: string) =>
+      `Your session starts on ${server}, which does not know you yet. It is asked once; nothing is kept.`,
+    submit: "Continue",
+    over: "That took too long. It begins again.",
+    wrong: "That was not right. It begins again.",
   },
 
   shell: {
@@ -208,6 +236,8 @@ export const text = {
   phases: {
     choosing: "Choosing a server",
     chosen: "Server chosen",
+    asking: (server: string) => `Signing in to ${server}`,
+    asked: "Signed in",
     starting: (server: string) => `Starting on ${server}`,
     started: "Started",
     picture: "First picture",

@@ -64,6 +64,12 @@ export async function expectAccessible(page: Page): Promise<void> {
   expect(overflow, "the page does not scroll sideways").toBeLessThanOrEqual(0);
 }
 
+/** Keeps a picture of the page as it is now, for people to look at. */
+export async function look(page: Page, name: string): Promise<void> {
+  const { project } = test.info();
+  await page.screenshot({ path: `test-results/looks/${name}-${project.name}.png`, animations: "disabled" });
+}
+
 /** The session that a card stands for. */
 export function card(page: Page, name: string) {
   return page.getByRole("article", { name });

@@ -1,4 +1,6 @@
-import { expect, expectAccessible, test } from "./fixtures.ts";
+import type { Page } from "@playwright/test";
+import type { Mock } from "../mock/server.mjs";
+import { expect, expectAccessible, look, test } from "./fixtures.ts";
 
 test.describe("sign-in", () => {
   test("is accessible and names the cluster @look", async ({ page, mock }) => {
@@ -94,5 +96,146 @@ test.describe("sign-in", () => {
     await page.getByRole("button", { name: "Account of student" }).click();
     await page.getByRole("menuitem", { name: "Sign out" }).click();
     await expect(page.getByLabel("User name")).toBeVisible();
+  });
+});
+
+test.describe("sign-in with several ways", () => {
+  test("shows them in the cluster's order @look", async ({ page, mock }) => {
+    mock.methods = ["ssh", "local", "oidc"];
+    await page.goto(mock.url);
+    await expect(page.getByText("With your account on the server")).toBeVisible();
+    await expect(page.getByRole("link", { name: "Sign in with University login" })).toBeVisible();
+    await expectAccessible(page);
+    await look(page, "signin-ssh-first");
+    await page.getByRole("button", { name: "Use your account of this cluster instead" }).click();
+    await expect(page.getByText("With your account of this cluster", { exact: true })).toBeVisible();
+    await page.getByLabel("User name").fill("student");
+    await page.getByLabel("Password", { exact: true }).fill("student");
+    await page.keyboard.press("Enter");
+    await expect(page.getByRole("heading", { name: "Sessions" })).toBeVisible();
+    expect(mock.log.logins.at(-1)?.method).toBe("local");
+  });
+
+  test("begins with the provider where that comes first, and comes back from it @look", async ({
+    page,
+    mock,
+  }) => {
+    mock.methods = ["oidc", "local"];
+    await page.goto(`${mock.url}/start`);
+    const provider = page.getByRole("link", { name: "Sign in with University login" });
+    await expect(provider).toBeVisible();
+    await expectAccessible(page);
+    await look(page, "signin-provider-first");
+    await provider.click();
+    await expect(page).toHaveURL(`${mock.url}/start`);
+    await expect(page.getByRole("heading", { name: "Start a session" })).toBeVisible();
+  });
+
+  test("needs nothing but the provider's button where that is all", async ({ page, mock }) => {
+    mock.methods = ["oidc"];
+    await page.goto(mock.url);
+    await expect(page.getByRole("link", { name: "Sign in with University login" })).toBeVisible();
+    await expect(page.getByLabel("User name")).toHaveCount(0);
+  });
+
+  test("says so when no way is known", async ({ page, mock }) => {
+    mock.methods = ["smoke-signals"];
+    await page.goto(mock.url);
+    await expect(page.getByText("no way to sign in that this page knows")).toBeVisible();
+  });
+});
+
+test.describe("sign-in over SSH", () => {
+  const signIn = async (page: Page, mock: Mock, password = "student") => {
+    mock.methods = ["ssh"];
+    await page.goto(mock.url);
+    await page.getByLabel("User name").fill("student");
+    await page.getByLabel("Password", { exact: true }).fill(password);
+    await page.getByRole("button", { name: "Sign in" }).click();
+  };
+
+  test("needs one step where a password is enough", async ({ page, mock }) => {
+    await signIn(page, mock);
+    await expect(page.getByRole("heading", { name: "Sessions" })).toBeVisible();
+  });
+
+  test("asks step after step, by keyboard alone @look", async ({ page, mock }) => {
+    mock.faults.ssh = "several";
+    await signIn(page, mock);
+    const code = page.getByLabel("Verification code");
+    await expect(code).toBeFocused();
+    await expect(code).toHaveAttribute("autocomplete", "one-time-code");
+    await expect(page.getByText("Enter the six digits")).toBeVisible();
+    await expectAccessible(page);
+    await look(page, "signin-code");
+    await page.keyboard.type("123456");
+    await page.keyboard.press("Enter");
+    await expect(page.getByLabel("New password", { exact: true })).toBeFocused();
+    await expectAccessible(page);
+    await look(page, "signin-new-password");
+    await page.keyboard.type("correct horse battery");
+    await page.getByLabel("Retype new password").fill("correct horse battery");
+    await page.keyboard.press("Enter");
+    await expect(page.getByRole("heading", { name: "Sessions" })).toBeVisible();
+  });
+
+  test("lets the server ask for the password when none was given", async ({ page, mock }) => {
+    await signIn(page, mock, "");
+    await expect(page.getByLabel("student's password")).toBeFocused();
+    await page.keyboard.type("student");
+    await page.keyboard.press("Enter");
+    await expect(page.getByRole("heading", { name: "Sessions" })).toBeVisible();
+  });
+
+  test("begins anew, with the name kept, after a wrong code and after a cancel", async ({ page, mock }) => {
+    mock.faults.ssh = "code";
+    await signIn(page, mock);
+    await page.getByLabel("Verification code").fill("000000");
+    await page.keyboard.press("Enter");
+    await expect(page.getByText("User name or password is wrong.")).toBeVisible();
+    await expect(page.getByLabel("User name")).toHaveValue("student");
+    await expect(page.getByLabel("Password", { exact: true })).toBeFocused();
+    await page.keyboard.type("student");
+    await page.keyboard.press("Enter");
+    await page.getByRole("button", { name: "Cancel" }).click();
+    await expect(page.getByLabel("User name")).toHaveValue("student");
+  });
+
+  test("says that a conversation took too long", async ({ page, mock }) => {
+    mock.faults.ssh = "code";
+    await signIn(page, mock);
+    await expect(page.getByLabel("Verification code")).toBeFocused();
+    mock.state.conversations.clear();
+    await page.keyboard.type("123456");
+    await page.keyboard.press("Enter");
+    await expect(page.getByText("That took too long")).toBeVisible();
+  });
+
+  test("shows the command that accepts an unknown host key @look", async ({ page, mock }) => {
+    mock.faults.ssh = "host-key";
+    await signIn(page, mock);
+    const refusal = page.getByRole("alert");
+    await expect(refusal).toContainText("host key is not known");
+    await expect(refusal.getByRole("button", { name: "Copy command" })).toBeVisible();
+    await expectAccessible(page);
+    await look(page, "signin-host-key");
+    await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+    await refusal.getByRole("button", { name: "Copy command" }).click();
+    const copied = await page.evaluate(() => navigator.clipboard.readText());
+    expect(copied).toBe("fastx-node host-key accept node-1");
+  });
+
+  test("may mean another server", async ({ page, mock }) => {
+    mock.methods = ["ssh"];
+    await page.goto(mock.url);
+    await page.getByRole("button", { name: "My account is on another server" }).click();
+    await expect(page.getByLabel("Server", { exact: true })).toBeFocused();
+    await page.keyboard.type("node-3");
+    await expectAccessible(page);
+    await page.getByLabel("User name").fill("student");
+    await page.getByLabel("Password", { exact: true }).fill("student");
+    await page.keyboard.press("Enter");
+    await expect(page.getByRole("heading", { name: "Sessions" })).toBeVisible();
+    expect(mock.log.logins.at(-1)?.serverId).toBe("node-3");
   });
 });

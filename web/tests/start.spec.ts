@@ -1,4 +1,4 @@
-import { expect, expectAccessible, test } from "./fixtures.ts";
+import { expect, expectAccessible, look, test } from "./fixtures.ts";
 
 test.describe("start", () => {
   test.use({ empty: true });
@@ -108,5 +108,60 @@ test.describe("start", () => {
     mock.endSession(id, "xfce4-terminal: command not found");
     await expect(page.getByRole("heading", { name: "The session has ended" })).toBeVisible();
     await expect(page.getByText("xfce4-terminal: command not found")).toBeVisible();
+  });
+});
+
+test.describe("start on a server that does not know the reader yet", () => {
+  test.use({ empty: true });
+
+  test("asks once, then goes on under the same key @look", async ({ page, mock, open }) => {
+    mock.faults.unlinked = ["node-3"];
+    mock.faults.ssh = "code";
+    await open("/start");
+    await page.getByLabel("What to start").selectOption("Desktop");
+    await page.getByRole("button", { name: "Start", exact: true }).click();
+    const dialog = page.getByRole("dialog", { name: "Sign in to node-3.lab.example.org" });
+    await expect(dialog.getByLabel("student's password")).toBeFocused();
+    await expect(page.getByText("Signing in to node-3")).toBeVisible();
+    await expectAccessible(page);
+    await look(page, "start-link");
+    await page.keyboard.type("wrong");
+    await page.keyboard.press("Enter");
+    await expect(dialog.getByText("That was not right.")).toBeVisible();
+    await page.keyboard.type("student");
+    await page.keyboard.press("Enter");
+    await expect(dialog.getByLabel("Verification code")).toBeFocused();
+    await page.keyboard.type("123456");
+    await page.keyboard.press("Enter");
+    await expect(page.getByRole("application")).toBeVisible();
+    expect(mock.log.starts).toHaveLength(2);
+    expect(mock.log.starts[0]?.key).toBe(mock.log.starts[1]?.key);
+    // The second start there asks nothing.
+    await page.goto(mock.url);
+    await page.getByRole("button", { name: "Terminal" }).click();
+    await expect(page.getByRole("application")).toBeVisible();
+    expect(mock.log.starts).toHaveLength(3);
+  });
+
+  test("stops when the reader does not want to, and can be tried again", async ({ page, mock, open }) => {
+    mock.faults.unlinked = ["node-3"];
+    await open("/");
+    await page.getByRole("button", { name: "Desktop" }).click();
+    await expect(page.getByRole("dialog")).toBeVisible();
+    await page.keyboard.press("Escape");
+    await expect(page.getByRole("alert")).toContainText("Sign in to the server first");
+    await page.getByRole("button", { name: "Try again" }).click();
+    await page.getByRole("dialog").getByLabel("student's password").fill("student");
+    await page.keyboard.press("Enter");
+    await expect(page.getByRole("application")).toBeVisible();
+  });
+
+  test("shows the command for an unknown host key", async ({ page, mock, open }) => {
+    mock.faults.unlinked = ["node-3"];
+    mock.faults.ssh = "host-key";
+    await open("/");
+    await page.getByRole("button", { name: "Desktop" }).click();
+    await expect(page.getByRole("alert")).toContainText("fastx-node host-key accept node-3");
+    await expectAccessible(page);
   });
 });

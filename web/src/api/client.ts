@@ -3,6 +3,7 @@ import { ProblemError, problemFrom, unreachable } from "./problem.ts";
 import type {
   Applications,
   ConnectAnswer,
+  Conversation,
   Decision,
   Info,
   LogText,
@@ -19,9 +20,16 @@ const BASE = "/api/v1";
 /** Longest wait for an answer; a start may wait for a display, hence more. */
 const ANSWER_LIMIT_MS = 15_000;
 const START_LIMIT_MS = 60_000;
+/** An SSH server may be slow to check a password, or wait for a phone. */
+const SIGN_IN_LIMIT_MS = 60_000;
 
 /** Here "not signed in" is an answer like another, and the caller deals with it. */
-const ASKS_WHO: ReadonlySet<string> = new Set(["/login", "/me"]);
+const ASKS_WHO = /^\/(login(\/.*)?|me|servers\/[^/]+\/link(\/.*)?)$/;
+
+/** Either it is done, or the server asks more first. */
+export type Asked<T> =
+  | { done: T; conversation?: undefined }
+  | { conversation: Conversation; done?: undefined };
 
 interface Options {
   method?: "GET" | "POST" | "PATCH" | "DELETE";
@@ -69,7 +77,7 @@ async function send(path: string, options: Options = {}): Promise<Response> {
 async function refusal(response: Response, path: string): Promise<ProblemError> {
   const body: unknown = await response.json().catch(() => undefined);
   const problem = problemFrom(body, response.status);
-  if (response.status === 401 && !ASKS_WHO.has(path)) onSignedOut?.();
+  if (response.status === 401 && !ASKS_WHO.test(path)) onSignedOut?.();
   const wait = Number.parseInt(response.headers.get("Retry-After") ?? "", 10);
   return new ProblemError(problem, Number.isFinite(wait) ? wait : undefined);
 }
@@ -79,6 +87,25 @@ async function json<T>(path: string, options?: Options): Promise<T> {
   return (await response.json()) as T;
 }
 
+/** An answer that asks for more, or what `done` makes of the answer that does not. */
+async function conversed<T>(
+  path: string,
+  body: unknown,
+  done: (response: Response) => Promise<T>,
+): Promise<Asked<T>> {
+  const response = await send(path, { method: "POST", body, limit: SIGN_IN_LIMIT_MS });
+  if (response.status === 202) return { conversation: (await response.json()) as Conversation };
+  return { done: await done(response) };
+}
+
+async function signedIn(response: Response): Promise<Me> {
+  const answer = (await response.json()) as SignInAnswer;
+  csrf = answer.csrf;
+  return { ...answer.user, csrf: answer.csrf };
+}
+
+const nothing = async () => undefined;
+const link = (serverId: string) => `/servers/${encodeURIComponent(serverId)}/link`;
 const session = (id: string) => `/sessions/${encodeURIComponent(id)}`;
 
 export const api = {
@@ -90,11 +117,19 @@ export const api = {
     return me;
   },
 
-  async signIn(request: SignInRequest): Promise<Me> {
-    const answer = await json<SignInAnswer>("/login", { method: "POST", body: request });
-    csrf = answer.csrf;
-    return { ...answer.user, csrf: answer.csrf };
-  },
+  signIn: (request: SignInRequest) => conversed("/login", request, signedIn),
+
+  answerSignIn: (id: string, answers: string[]) =>
+    conversed(`/login/conversations/${encodeURIComponent(id)}`, { answers }, signedIn),
+
+  /** Where a sign-in at the provider begins; the browser goes there, and comes back to `to`. */
+  providerAddress: (to: string) => `${BASE}/login/oidc?return=${encodeURIComponent(to)}`,
+
+  /** Makes sure that something of the reader runs on a server and can start sessions there. */
+  link: (serverId: string) => conversed(link(serverId), {}, nothing),
+
+  answerLink: (serverId: string, id: string, answers: string[]) =>
+    conversed(`${link(serverId)}/${encodeURIComponent(id)}`, { answers }, nothing),
 
   async signOut(): Promise<void> {
     await send("/logout", { method: "POST" });

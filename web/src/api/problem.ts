@@ -45,6 +45,8 @@ export function problemFrom(body: unknown, status: number): Problem {
       action: words(body.action),
       traceId: words(body.traceId) || words(body.trace_id),
       servers: verdicts(body.servers),
+      ...(typeof body.serverId === "string" ? { serverId: body.serverId } : {}),
+      ...(typeof body.login === "string" ? { login: body.login } : {}),
     };
   }
   const known = status >= 500 ? text.problem.serverFault : text.problem.unexpected;

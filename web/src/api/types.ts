@@ -1,14 +1,17 @@
 /** The documents of the node's HTTP API under their plain names; `schema.ts` is generated from `openapi.json`. */
+import type { MoreInfo, MoreProblem, MoreSignIn } from "./coming.ts";
 import type { components } from "./schema.ts";
+
+export type { Conversation, Prompt } from "./coming.ts";
 
 type Schemas = components["schemas"];
 
 export type Role = "user" | "manager" | "admin";
 
-export type Info = Schemas["Info"];
+export type Info = Schemas["Info"] & MoreInfo;
 /** The document says "a string" where only these are meant. */
 export type Me = Schemas["Me"] & { role: Role };
-export type SignInRequest = Omit<Schemas["LoginRequest"], "token">;
+export type SignInRequest = Omit<Schemas["LoginRequest"], "token"> & MoreSignIn;
 export type SignInAnswer = Omit<Schemas["LoginAnswer"], "user"> & { user: Me };
 export type Application = Schemas["Application"];
 export type Applications = Schemas["Applications"];
@@ -24,7 +27,7 @@ export type Candidate = Schemas["Candidate"] & { kind: "direct" | "relay" };
 export type ConnectAnswer = Omit<Schemas["ConnectAnswer"], "candidates"> & { candidates: Candidate[] };
 export type LogText = Schemas["LogText"];
 /** Problems that this page finds itself have no trace id. */
-export type Problem = Omit<Schemas["Problem"], "traceId"> & { traceId?: string };
+export type Problem = Omit<Schemas["Problem"], "traceId"> & { traceId?: string } & MoreProblem;
 
 /** What a server says about itself; the document leaves it open, because nodes of other versions send more or less. */
 export interface ServerObject {

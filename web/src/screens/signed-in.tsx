@@ -1,10 +1,15 @@
 /** Everything behind the sign-in: holds the event stream and fetches the viewer ahead of its use. */
 import { useQueryClient } from "@tanstack/react-query";
 import { Outlet, useNavigate, useRouter } from "@tanstack/react-router";
-import { useCallback, useEffect } from "react";
+import { lazy, useCallback, useEffect } from "react";
 import { useEventStream } from "../live/live.ts";
 import { leave, useMe } from "../me.ts";
+import { Lazily } from "../ui/lazily.tsx";
+import { useAsking } from "./link/asking.ts";
 
+const LinkDialog = lazy(() =>
+  import("./link/link-dialog.tsx").then(module => ({ default: module.LinkDialog })),
+);
 const IDLE_FALLBACK_MS = 2_000;
 
 export function SignedIn() {
@@ -29,5 +34,13 @@ export function SignedIn() {
     const idle = requestIdleCallback(fetchViewer);
     return () => cancelIdleCallback(idle);
   }, []);
-  return <Outlet />;
+  const asking = useAsking();
+  return (
+    <>
+      <Outlet />
+      <Lazily opened={asking !== undefined}>
+        <LinkDialog />
+      </Lazily>
+    </>
+  );
 }

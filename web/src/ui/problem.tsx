@@ -26,8 +26,8 @@ export function ProblemView({ error, heading, onRetry, children }: Props) {
       <div className={classes.body}>
         {heading ? <p className={classes.heading}>{heading}</p> : null}
         <p className={classes.title}>{title}</p>
-        {detail ? <p>{detail}</p> : null}
-        {action ? <p className={classes.action}>{action}</p> : null}
+        {detail ? <Told words={detail} /> : null}
+        {action ? <Told words={action} /> : null}
         {servers.length > 0 ? (
           <details className={classes.fold}>
             <summary>{text.decision.everyServer(servers.length)}</summary>
@@ -52,6 +52,23 @@ export function ProblemView({ error, heading, onRetry, children }: Props) {
         </div>
       </div>
     </div>
+  );
+}
+
+/** A sentence of the server; a command in it stands on its own line, ready to be copied. */
+function Told({ words }: { words: string }) {
+  const parts = words.split("`");
+  if (parts.length < 3) return <p className={classes.words}>{words}</p>;
+  const commands = parts.filter((_, index) => index % 2 === 1 && index < parts.length - 1);
+  return (
+    <>
+      <p className={classes.words}>
+        {parts.map((part, index) => (index % 2 === 1 ? <code key={part}>{part}</code> : part))}
+      </p>
+      {commands.map(command => (
+        <CopyButton key={command} value={() => command} label={text.problem.copyCommand} />
+      ))}
+    </>
   );
 }
 

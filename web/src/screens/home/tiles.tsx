@@ -10,6 +10,7 @@ import { recentStarts } from "../../preferences.ts";
 import { text } from "../../text.ts";
 import { AppIcon } from "../../ui/app-icon.tsx";
 import { ProblemView } from "../../ui/problem.tsx";
+import { useAsking } from "../link/asking.ts";
 import { plainStart, requestOf } from "../start/request.ts";
 import { newKey, useStart } from "../start/use-start.ts";
 import classes from "./tiles.module.css";
@@ -86,6 +87,8 @@ interface TileProps {
 }
 
 function Tile({ application, busy, disabled, onStart }: TileProps) {
+  const asking = useAsking();
+  const phase = asking ? text.phases.asking(asking.serverId) : text.phases.choosing;
   const title = application.title || application.name;
   return (
     <>
@@ -96,7 +99,7 @@ function Tile({ application, busy, disabled, onStart }: TileProps) {
         <span className={classes.words}>
           <span className={classes.title}>{title}</span>
           <span className={classes.phase} role="status">
-            {busy ? text.phases.choosing : ""}
+            {busy ? phase : ""}
           </span>
         </span>
       </UnstyledButton>

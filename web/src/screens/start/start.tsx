@@ -10,7 +10,7 @@ import { text } from "../../text.ts";
 import { ProblemView } from "../../ui/problem.tsx";
 import { usePageTitle } from "../../ui/title.ts";
 import { applicationsQuery } from "../home/applications.ts";
-import { Phases } from "./phases.tsx";
+import { StartPhases } from "./phases.tsx";
 import { FIXED_SIZES, requestOf, type StartForm } from "./request.ts";
 import classes from "./start.module.css";
 import { newKey, useStart } from "./use-start.ts";
@@ -62,7 +62,7 @@ function StartFields({ offered }: { offered: Applications }) {
     const request: StartRequest = requestOf(form, { width: window.innerWidth, height: window.innerHeight });
     start.mutate({ request, key: newKey() });
   };
-  if (start.isPending || start.isSuccess) return <Phases phase="choosing" server={undefined} />;
+  if (start.isPending || start.isSuccess) return <StartPhases />;
   return (
     <form className={classes.form} onSubmit={submit} noValidate>
       {start.isError ? (

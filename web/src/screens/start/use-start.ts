@@ -7,6 +7,7 @@ import type { StartRequest } from "../../api/types.ts";
 import { learnSession } from "../../live/live.ts";
 import { useMe } from "../../me.ts";
 import { noteStart } from "../../preferences.ts";
+import { withLinks } from "../link/asking.ts";
 
 const TRIES = 3;
 
@@ -14,7 +15,9 @@ export function useStart() {
   const me = useMe();
   const navigate = useNavigate();
   return useMutation({
-    mutationFn: ({ request, key }: { request: StartRequest; key: string }) => api.start(request, key),
+    // A server that wants a sign-in first gets it, and then the same start under the same key.
+    mutationFn: ({ request, key }: { request: StartRequest; key: string }) =>
+      withLinks(() => api.start(request, key)),
     // The key makes a repeated start harmless, so a lost answer is asked for again.
     retry: (failures, error) => failures < TRIES - 1 && toProblem(error).status === 0,
     onSuccess: ({ session }, { request }) => {
