@@ -6,11 +6,12 @@
 //! | [`broker_file`], [`keys`], [`configuration`] | what the node is and runs |
 //! | [`transport`], [`fleet`], [`heartbeat`] | its place in the cluster |
 //! | [`logins`], [`sessions`], [`display`], [`events`] | what it does for people |
-//! | [`links`] | how it reaches the users' side of the node |
+//! | [`links`], [`accounts`] | how it reaches the users' side of the node, and who they are |
 //! | [`api`], [`web`] | how people reach it |
 //!
 //! **Invariant:** the end of this process ends no session; what runs is the links' to say.
 
+pub mod accounts;
 pub mod api;
 pub mod app;
 pub mod broker_file;
