@@ -12,6 +12,7 @@ import {
   createState,
   newId,
   session as newSession,
+  token as newToken,
   screenOf,
   server as serverRecord,
   users,
@@ -189,9 +190,11 @@ function hands(mock, later) {
       for (const { line } of mock.lines) line.send(Buffer.concat([head, Buffer.from(words, "latin1")]));
     },
     signIn(login) {
-      const token = newId() + newId();
-      mock.state.logins.set(token, { login, csrf: newId() });
-      return token;
+      const secret = newId() + newId();
+      const listed = newToken({ login, label: "" });
+      mock.state.tokens.set(listed.id, listed);
+      mock.state.logins.set(secret, { login, csrf: newId(), id: listed.id });
+      return secret;
     },
     signOut(reason) {
       publish("signedOut", { reason });
@@ -313,7 +316,7 @@ function caller(mock, request) {
     });
   }
   const { role, groups } = users[login.login];
-  return { token, login: login.login, csrf: login.csrf, role, groups };
+  return { token, tokenId: login.id, login: login.login, csrf: login.csrf, role, groups };
 }
 
 function meOf({ login, role, groups, csrf }) {
@@ -342,6 +345,7 @@ async function api(mock, request, response, url, later) {
   const me = caller(mock, request);
   if (verb === "POST /logout") {
     mock.state.logins.delete(me.token);
+    mock.state.tokens.delete(me.tokenId);
     return send(response, 204);
   }
   if (verb === "GET /me") return send(response, 200, meOf(me));
@@ -352,6 +356,9 @@ async function api(mock, request, response, url, later) {
       serverChoiceAllowed: me.role !== "user",
     });
   }
+  if (verb === "GET /users") return send(response, 200, usersOf(mock, me));
+  const token = /^\/tokens(?:\/([^/]+))?$/.exec(path);
+  if (token) return tokens(mock, me, { request, response, url, id: token[1] });
   if (verb === "GET /events") {
     return events(
       mock,
@@ -502,6 +509,61 @@ function link(mock, me, serverId, id, { answers }, response) {
   if (!mock.faults.unlinked.includes(serverId)) return send(response, 204);
   if (mock.faults.ssh === "host-key") throw unknownHostKey(serverId);
   converse(mock, sshSteps(mock, me.login, ""), there, response);
+}
+
+const notAllowed = detail => new Refusal(403, "not-allowed", "Not allowed", { detail });
+
+function usersOf(mock, me) {
+  if (me.role === "user") throw notAllowed("Only managers see the users.");
+  const logins = new Set([...Object.keys(users), ...[...mock.state.sessions.values()].map(s => s.login)]);
+  const count = (map, login) => [...map.values()].filter(each => each.login === login).length;
+  return {
+    users: [...logins].map(login => ({
+      login,
+      tokens: count(mock.state.tokens, login),
+      sessions: [...mock.state.sessions.values()].filter(s => s.login === login && s.state !== "ended")
+        .length,
+      lastSignIn:
+        [...mock.state.tokens.values()]
+          .filter(each => each.login === login && each.method !== "program")
+          .map(({ issued }) => issued)
+          .sort()
+          .at(-1) ?? null,
+    })),
+  };
+}
+
+async function tokens(mock, me, { request, response, url, id }) {
+  const listed = mock.state.tokens;
+  if (id) {
+    const known = listed.get(id);
+    if (!known || (known.login !== me.login && me.role !== "admin")) throw notFound();
+    if (request.method === "PATCH") {
+      listed.set(id, { ...known, label: (await body(request)).label });
+      return send(response, 204);
+    }
+    listed.delete(id);
+    for (const [secret, login] of mock.state.logins) if (login.id === id) mock.state.logins.delete(secret);
+    return send(response, 204);
+  }
+  if (request.method === "POST") {
+    const { label, days = 30 } = await body(request);
+    const expires = new Date(Date.now() + days * 24 * 3600_000).toISOString();
+    const made = newToken({ login: me.login, label, method: "program", address: "", expires });
+    listed.set(made.id, made);
+    return send(response, 201, { token: `fastx_${newId()}${newId()}`, id: made.id });
+  }
+  const login = url.searchParams.get("login");
+  const all = url.searchParams.get("all") === "true";
+  if ((all || login) && me.role !== "admin") throw notAllowed("Only administrators see tokens of others.");
+  const wanted = [...listed.values()].filter(each => all || each.login === (login ?? me.login));
+  send(response, 200, {
+    tokens: wanted.map(({ login: owner, ...each }) => ({
+      ...each,
+      current: each.id === me.tokenId,
+      ...(all || login ? { login: owner } : {}),
+    })),
+  });
 }
 
 function events(mock, me, request, response) {

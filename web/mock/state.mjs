@@ -10,6 +10,7 @@ export const newId = () => randomBytes(8).toString("hex");
 export const users = {
   student: { password: "student", role: "user", groups: ["staff"] },
   operator: { password: "operator", role: "manager", groups: ["staff", "operators"] },
+  chief: { password: "chief", role: "admin", groups: ["staff"] },
 };
 
 export const applications = [
@@ -140,6 +141,37 @@ const defaultSessions = () => [
   session({ id: "m1", login: "operator", name: "Desktop", serverId: "node-2", started: ago(20), version: 2 }),
 ];
 
+const days = count => count * 24 * 60 * MINUTE;
+const after = span => new Date(Date.now() + span).toISOString();
+
+export function token(part = {}) {
+  return {
+    id: newId(),
+    login: "student",
+    label: "",
+    method: "local",
+    address: "192.0.2.17",
+    issuer: "node-1",
+    issued: new Date().toISOString(),
+    expires: after(days(30)),
+    ...part,
+  };
+}
+
+const defaultTokens = () => [
+  token({ id: "t1", label: "Laptop at home", method: "ssh", issuer: "node-3", issued: ago(60 * 50) }),
+  token({
+    id: "t2",
+    label: "Nightly render",
+    method: "program",
+    address: "",
+    issued: ago(60 * 24 * 12),
+    expires: after(days(78)),
+  }),
+  token({ id: "t3", method: "oidc", address: "2001:db8::7", issued: ago(95) }),
+  token({ id: "t4", login: "operator", method: "local", address: "192.0.2.80", issued: ago(300) }),
+];
+
 /** A whole cluster; `empty` leaves out the sessions. */
 export function createState({ empty = false } = {}) {
   const sessions = new Map();
@@ -150,6 +182,7 @@ export function createState({ empty = false } = {}) {
     servers,
     screens: new Map(),
     logins: new Map(),
+    tokens: new Map(defaultTokens().map(entry => [entry.id, entry])),
     conversations: new Map(),
     tickets: new Map(),
     starts: new Map(),

@@ -70,6 +70,12 @@ const start = createRoute({
   component: lazyRouteComponent(() => import("./screens/start/start.tsx"), "Start"),
 });
 
+const tokens = createRoute({
+  getParentRoute: () => shell,
+  path: "/account/tokens",
+  component: lazyRouteComponent(() => import("./screens/account/tokens.tsx"), "MyTokens"),
+});
+
 const servers = createRoute({
   getParentRoute: () => shell,
   path: "/manage/servers",
@@ -84,7 +90,7 @@ const desktop = createRoute({
 
 const tree = root.addChildren([
   signIn,
-  signedIn.addChildren([shell.addChildren([home, start, servers]), desktop]),
+  signedIn.addChildren([shell.addChildren([home, start, tokens, servers]), desktop]),
 ]);
 
 export function buildRouter(queries: QueryClient) {

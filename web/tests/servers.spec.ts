@@ -97,12 +97,4 @@ test.describe("beside the way", () => {
     await page.getByRole("button", { name: "Try again" }).click();
     await expect(page.getByRole("heading", { name: "Sessions" })).toBeVisible();
   });
-
-  test("about tells the version and the keyboard", async ({ page, open }) => {
-    await open("/");
-    await page.getByRole("button", { name: "Account of student" }).click();
-    await page.getByRole("menuitem", { name: "About and keyboard" }).click();
-    await expect(page.getByRole("dialog")).toContainText("0.1.0");
-    await expectAccessible(page);
-  });
 });

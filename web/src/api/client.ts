@@ -1,4 +1,5 @@
 /** The one place that talks HTTP to the node. */
+import { note } from "../report.ts";
 import { ProblemError, problemFrom, unreachable } from "./problem.ts";
 import type {
   Applications,
@@ -8,11 +9,14 @@ import type {
   Info,
   LogText,
   Me,
+  NewToken,
   OneSession,
   SignInAnswer,
   SignInRequest,
   StartAnswer,
   StartRequest,
+  Tokens,
+  Users,
   ViewMode,
 } from "./types.ts";
 
@@ -68,6 +72,7 @@ async function send(path: string, options: Options = {}): Promise<Response> {
     response = await fetch(BASE + path, request);
   } catch (error) {
     if (signal?.aborted) throw error;
+    note(unreachable(), path, new Date());
     throw new ProblemError(unreachable());
   }
   if (response.ok) return response;
@@ -77,6 +82,7 @@ async function send(path: string, options: Options = {}): Promise<Response> {
 async function refusal(response: Response, path: string): Promise<ProblemError> {
   const body: unknown = await response.json().catch(() => undefined);
   const problem = problemFrom(body, response.status);
+  note(problem, path, new Date());
   if (response.status === 401 && !ASKS_WHO.test(path)) onSignedOut?.();
   const wait = Number.parseInt(response.headers.get("Retry-After") ?? "", 10);
   return new ProblemError(problem, Number.isFinite(wait) ? wait : undefined);
@@ -175,6 +181,24 @@ export const api = {
     const response = await send(`${session(id)}/screenshot?width=${width}`, { signal, cache: "no-cache" });
     return response.blob();
   },
+
+  /** The reader's own, or everybody's for administrators. */
+  tokens: (all: boolean, signal?: AbortSignal) =>
+    json<Tokens>(`/tokens${all ? "?all=true" : ""}`, { signal }),
+
+  /** For a program; the answer is the only place where the token is ever shown. */
+  createToken: (label: string, days: number) =>
+    json<NewToken>("/tokens", { method: "POST", body: { label, days } }),
+
+  async renameToken(id: string, label: string): Promise<void> {
+    await send(`/tokens/${encodeURIComponent(id)}`, { method: "PATCH", body: { label } });
+  },
+
+  async revokeToken(id: string): Promise<void> {
+    await send(`/tokens/${encodeURIComponent(id)}`, { method: "DELETE" });
+  },
+
+  users: (signal?: AbortSignal) => json<Users>("/users", { signal }),
 
   /** The open event stream, of everybody's sessions for managers; the caller reads its body. */
   async events(

@@ -32,3 +32,42 @@ export interface MoreProblem {
   serverId?: string;
   login?: string;
 }
+
+/** A sign-in or a program's token that counts. */
+export interface Token {
+  id: string;
+  label: string;
+  /** `local`, `ssh`, `oidc`, or `program`. */
+  method: string;
+  address: string;
+  /** Server that issued it. */
+  issuer: string;
+  issued: string;
+  expires: string;
+  /** Whether the request came with it. */
+  current: boolean;
+  /** Whose it is; only where tokens of others are listed. */
+  login?: string;
+}
+
+export interface Tokens {
+  tokens: Token[];
+}
+
+export interface NewToken {
+  /** Shown once. */
+  token: string;
+  id: string;
+}
+
+/** Somebody who signed in or has sessions. */
+export interface User {
+  login: string;
+  tokens: number;
+  sessions: number;
+  lastSignIn?: string | null;
+}
+
+export interface Users {
+  users: User[];
+}

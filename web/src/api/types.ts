@@ -2,7 +2,7 @@
 import type { MoreInfo, MoreProblem, MoreSignIn } from "./coming.ts";
 import type { components } from "./schema.ts";
 
-export type { Conversation, Prompt } from "./coming.ts";
+export type { Conversation, NewToken, Prompt, Token, Tokens, User, Users } from "./coming.ts";
 
 type Schemas = components["schemas"];
 

@@ -1,6 +1,6 @@
 /** What surrounds the screens: name, the few ways to go, the account. */
 import { Menu, UnstyledButton } from "@mantine/core";
-import { IconChevronDown, IconInfoCircle, IconLogout, IconServer, IconStack2 } from "@tabler/icons-react";
+import { IconChevronDown, IconHelp, IconKey, IconLogout, IconServer, IconStack2 } from "@tabler/icons-react";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { Link, Outlet, useNavigate } from "@tanstack/react-router";
 import { lazy, useState } from "react";
@@ -77,8 +77,14 @@ function Account() {
         </Menu.Target>
         <Menu.Dropdown>
           <Menu.Label>{text.shell.role[me.role]}</Menu.Label>
-          <Menu.Item leftSection={<IconInfoCircle size={16} aria-hidden />} onClick={() => setAbout(true)}>
-            {text.shell.about}
+          <Menu.Item
+            renderRoot={props => <Link to="/account/tokens" {...props} />}
+            leftSection={<IconKey size={16} aria-hidden />}
+          >
+            {text.shell.tokens}
+          </Menu.Item>
+          <Menu.Item leftSection={<IconHelp size={16} aria-hidden />} onClick={() => setAbout(true)}>
+            {text.shell.help}
           </Menu.Item>
           <Menu.Item leftSection={<IconLogout size={16} aria-hidden />} onClick={() => signOut.mutate()}>
             {text.shell.signOut}

@@ -1,4 +1,5 @@
 /** What the list of servers shows: filtered, sorted, and as files to take away. */
+import { csv } from "../../csv.ts";
 import type { Server } from "../../live/reducer.ts";
 import { text } from "../../text.ts";
 
@@ -105,20 +106,9 @@ const CSV_FIELDS = [
 export function toCsv(servers: readonly Server[]): string {
   const rows = servers.map(({ details, ...server }) => {
     const all: Record<string, unknown> = { ...details, ...server };
-    return CSV_FIELDS.map(field => cell(all[field])).join(",");
+    return CSV_FIELDS.map(field => all[field]);
   });
-  return [CSV_FIELDS.join(","), ...rows].join("\r\n");
-}
-
-/** Quoted where needed, and never a formula for the program that opens it. */
-function cell(value: unknown): string {
-  const plain = Array.isArray(value)
-    ? value.join("; ")
-    : value === undefined || value === null
-      ? ""
-      : String(value);
-  const safe = typeof value === "string" && /^[=+\-@\t]/.test(plain) ? `'${plain}` : plain;
-  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+  return csv(CSV_FIELDS, rows);
 }
 
 const UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];

@@ -3,6 +3,7 @@ import "../../styles/controls.css";
 import { Button, Menu, NativeSelect, SegmentedControl, Skeleton, TextInput } from "@mantine/core";
 import { IconDownload, IconSearch } from "@tabler/icons-react";
 import { useMemo, useState } from "react";
+import { saveFile } from "../../csv.ts";
 import { useKnown, useLine, useServers } from "../../live/live.ts";
 import type { Server } from "../../live/reducer.ts";
 import { useMe } from "../../me.ts";
@@ -11,12 +12,12 @@ import { text } from "../../text.ts";
 import { Empty } from "../../ui/empty.tsx";
 import { ProblemView } from "../../ui/problem.tsx";
 import { usePageTitle } from "../../ui/title.ts";
+import { useWide } from "../../ui/use-wide.ts";
 import { arrange, type Column, type Group, inGroup, matches, type Order, toCsv } from "./list.ts";
 import { ServerCards } from "./server-cards.tsx";
 import { ServerDetails } from "./server-details.tsx";
 import { ServerTable } from "./server-table.tsx";
 import classes from "./servers.module.css";
-import { useWide } from "./use-wide.ts";
 
 export function Servers() {
   usePageTitle(text.servers.pageTitle);
@@ -160,22 +161,13 @@ function Export({ servers }: { servers: readonly Server[] }) {
         </Button>
       </Menu.Target>
       <Menu.Dropdown>
-        <Menu.Item onClick={() => save("servers.csv", "text/csv", toCsv(servers))}>
+        <Menu.Item onClick={() => saveFile("servers.csv", "text/csv", toCsv(servers))}>
           {text.servers.exportCsv}
         </Menu.Item>
-        <Menu.Item onClick={() => save("servers.json", "application/json", json())}>
+        <Menu.Item onClick={() => saveFile("servers.json", "application/json", json())}>
           {text.servers.exportJson}
         </Menu.Item>
       </Menu.Dropdown>
     </Menu>
   );
-}
-
-function save(name: string, type: string, content: string): void {
-  const url = URL.createObjectURL(new Blob([content], { type }));
-  const link = document.createElement("a");
-  link.href = url;
-  link.download = name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(url), 1_000);
 }
