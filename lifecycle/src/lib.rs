@@ -8,6 +8,7 @@
 //! | [`readiness`] | may traffic come? |
 //! | [`health`] | `/livez`, `/readyz`, `/metrics` |
 //! | [`shutdown`] | signals and an orderly end |
+//! | [`private_file`] | who may read a file with credentials |
 //! | [`backoff`] | waiting times of retries |
 //! | [`tls`] | certificates that are read anew when they change |
 //! | [`https`] | serving a router over TLS |
@@ -17,6 +18,7 @@ pub mod clock;
 pub mod env;
 pub mod health;
 pub mod https;
+pub mod private_file;
 pub mod readiness;
 pub mod shutdown;
 pub mod telemetry;

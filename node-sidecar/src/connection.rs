@@ -6,13 +6,14 @@ use fastx_bus::{Bus, Options};
 use fastx_core::names::{CallerId, ServerId};
 use fastx_core::wire::broker::BrokerConfig;
 use fastx_lifecycle::backoff::Backoff;
+use fastx_lifecycle::private_file::Me;
 use fastx_lifecycle::readiness::Readiness;
 use fastx_lifecycle::shutdown::Shutdown;
 use fastx_lifecycle::telemetry;
 use tokio::sync::watch;
 
 use crate::app::{BusSource, StartError};
-use crate::broker_file::{BrokerFile, Me};
+use crate::broker_file::BrokerFile;
 use crate::config::Config;
 use crate::node::Node;
 
