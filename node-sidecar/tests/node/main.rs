@@ -11,6 +11,7 @@ mod http;
 mod manager;
 mod viewer;
 
+mod cli;
 mod displays;
 mod events;
 mod logins;

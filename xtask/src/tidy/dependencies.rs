@@ -36,7 +36,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("fastx-link", &["fastx-core"]),
-    ("fastx-cli", &["fastx-core", "fastx-crds"]),
+    (
+        "fastx-cli",
+        &["fastx-core", "fastx-crds", "fastx-bus", "fastx-lifecycle"],
+    ),
 ];
 
 /// Crates that may know Kubernetes.
