@@ -9,7 +9,7 @@ set -euo pipefail
 needed=(
   cc:build-essential git:git curl:curl python3:python3 openssl:openssl
   Xvnc:tigervnc-standalone-server xterm:xterm dbus-daemon:dbus xauth:xauth
-  chromium:chromium npm:npm
+  chromium:chromium npm:npm redis-server:redis-server
 )
 
 missing=()
@@ -34,4 +34,8 @@ if [ ${#missing[@]} -gt 0 ]; then
     exit 1
   fi
   rm -f "$log"
+  # Tests start their own; the distribution's would hold the port and run for nothing.
+  case " ${missing[*]} " in
+    *" redis-server "*) if [ -d /run/systemd/system ]; then systemctl disable --now redis-server.service >/dev/null 2>&1 || true; fi ;;
+  esac
 fi

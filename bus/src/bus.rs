@@ -19,6 +19,7 @@ use crate::error::BusError;
 use crate::hub::{Hub, Local};
 use crate::message::{BusState, Subscription};
 use crate::nats::Nats;
+use crate::redis::Redis;
 
 /// How long a manager may take to answer.
 pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(5);
@@ -54,6 +55,7 @@ pub struct Bus {
 #[derive(Debug, Clone)]
 enum Transport {
     Nats(Arc<Nats>),
+    Redis(Arc<Redis>),
     Local(Arc<Local>),
 }
 
@@ -70,14 +72,20 @@ pub(crate) enum Failure {
 impl Bus {
     /// Connects, or says within the limit what is wrong: host, port, and refused, timed out, TLS, credentials or DNS.
     pub async fn connect(config: BrokerConfig, options: Options) -> Result<Self, BusError> {
-        if config.transporter_type == TransporterType::Redis {
-            return Err(BusError::RedisUnsupported);
-        }
         let caller = caller(&config, options.caller)?;
-        let nats = Nats::connect(&config, caller.clone(), options.limit).await?;
+        let transport = match config.transporter_type {
+            TransporterType::Nats => {
+                let nats = Nats::connect(&config, caller.clone(), options.limit).await?;
+                Transport::Nats(Arc::new(nats))
+            }
+            TransporterType::Redis => {
+                let redis = Redis::connect(&config, caller.clone(), options.limit).await?;
+                Transport::Redis(Arc::new(redis))
+            }
+        };
         tracing::info!(bus = %addresses(&config).join(", "), %caller, "connected to the bus");
         Ok(Self {
-            transport: Transport::Nats(Arc::new(nats)),
+            transport,
             caller,
             subjects: Subjects::new(config.namespace),
             trace: None,
@@ -118,6 +126,7 @@ impl Bus {
     pub fn state(&self) -> watch::Receiver<BusState> {
         match &self.transport {
             Transport::Nats(nats) => nats.state(),
+            Transport::Redis(redis) => redis.state(),
             Transport::Local(local) => local.state(),
         }
     }
@@ -135,6 +144,7 @@ impl Bus {
         let trace = self.trace.as_deref();
         let answer = match &self.transport {
             Transport::Nats(nats) => nats.request(&subject, payload, trace, until).await,
+            Transport::Redis(redis) => redis.request(&subject, &payload, trace, until).await,
             Transport::Local(local) => local.request(&subject, &payload, trace, until).await,
         };
         let bytes = answer.map_err(|failure| self.problem(&subject, &failure, deadline))?;
@@ -182,6 +192,7 @@ impl Bus {
         let trace = self.trace.as_deref();
         match &self.transport {
             Transport::Nats(nats) => nats.publish(&subject, payload, trace).await,
+            Transport::Redis(redis) => redis.publish(&subject, &payload, trace).await,
             Transport::Local(local) => local.publish(&subject, &payload, trace),
         }
     }
@@ -207,6 +218,7 @@ impl Bus {
     ) -> Result<Subscription, BusError> {
         match &self.transport {
             Transport::Nats(nats) => nats.subscribe(subject, queue).await,
+            Transport::Redis(redis) => redis.subscribe(subject, queue).await,
             Transport::Local(local) => local.subscribe(subject, queue),
         }
     }
@@ -214,13 +226,12 @@ impl Bus {
     /// Moves to another configuration (host, authority, identity of the same caller) and keeps all subscriptions.
     /// When it fails, the old connection stays.
     pub async fn replace(&self, config: BrokerConfig) -> Result<(), BusError> {
-        if config.transporter_type == TransporterType::Redis {
-            return Err(BusError::RedisUnsupported);
-        }
         caller(&config, Some(self.caller.clone()))?;
-        match &self.transport {
-            Transport::Nats(nats) => nats.replace(&config).await?,
-            Transport::Local(_) => {}
+        match (&self.transport, config.transporter_type) {
+            (Transport::Nats(nats), TransporterType::Nats) => nats.replace(&config).await?,
+            (Transport::Redis(redis), TransporterType::Redis) => redis.replace(&config).await?,
+            (Transport::Local(_), _) => {}
+            _ => return Err(BusError::OtherTransporter),
         }
         tracing::info!(bus = %addresses(&config).join(", "), "moved to the new configuration of the bus");
         Ok(())

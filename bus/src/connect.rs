@@ -89,7 +89,7 @@ fn options(config: &BrokerConfig, caller: &CallerId) -> Result<ConnectOptions, B
 }
 
 /// Own rules for certificates; none leaves it to the system's authorities.
-fn tls(config: &BrokerConfig) -> Result<Option<ClientConfig>, BusError> {
+pub(crate) fn tls(config: &BrokerConfig) -> Result<Option<ClientConfig>, BusError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
@@ -139,7 +139,7 @@ pub(crate) fn addresses(config: &BrokerConfig) -> Vec<String> {
 }
 
 /// Pause before an attempt: doubling, with a jitter that differs between members.
-fn pause(caller: &CallerId, attempt: usize) -> Duration {
+pub(crate) fn pause(caller: &CallerId, attempt: usize) -> Duration {
     if attempt == 0 {
         return Duration::ZERO;
     }

@@ -54,9 +54,11 @@ pub enum BusError {
     /// `ca` is not PEM.
     #[error("`ca` in broker.json is not a list of PEM certificates")]
     BadCa,
-    /// The transport is not there yet.
-    #[error("Redis is not supported by this version yet")]
-    RedisUnsupported,
+    /// The new configuration names another kind of transporter.
+    #[error(
+        "broker.json now names another kind of transporter; restart this service to move there"
+    )]
+    OtherTransporter,
 }
 
 /// What kept a connection from being made.
@@ -125,7 +127,7 @@ pub(crate) fn classify(error: &async_nats::ConnectError) -> Cause {
     }
 }
 
-fn of_io(error: &io::Error) -> Option<Cause> {
+pub(crate) fn of_io(error: &io::Error) -> Option<Cause> {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => return Some(Cause::Refused),
         io::ErrorKind::TimedOut => return Some(Cause::TimedOut),

@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::bus::Failure;
 use crate::error::BusError;
 use crate::message::{BusState, Incoming, QUEUE, ReplyTo, Subscription};
+use crate::pattern::{covers, matches};
 
 /// A bus within this process; clones are the same one.
 #[derive(Debug, Clone, Default)]
@@ -140,6 +141,13 @@ impl Local {
         if !self.may_publish(subject) {
             return Err(BusError::Denied(subject.to_owned()));
         }
+        if payload.len() > limit() {
+            return Err(BusError::TooLarge {
+                subject: subject.to_owned(),
+                bytes: payload.len(),
+                limit: limit(),
+            });
+        }
         self.hub.lock().deliver(subject, &mut || Incoming {
             subject: subject.to_owned(),
             traceparent: trace.map(str::to_owned),
@@ -183,6 +191,9 @@ impl Local {
         if !self.may_publish(subject) {
             return Err(Failure::Denied);
         }
+        if payload.len() > limit() {
+            return Err(Failure::TooLarge);
+        }
         let mut receivers = Vec::new();
         {
             let mut state = self.hub.lock();
@@ -220,63 +231,7 @@ impl Local {
     }
 }
 
-/// Whether a subject matches a pattern with `*` and `>`.
-fn matches(pattern: &str, subject: &str) -> bool {
-    let mut subject = subject.split('.');
-    for token in pattern.split('.') {
-        match (token, subject.next()) {
-            (">", Some(_)) => return true,
-            ("*", Some(_)) => {}
-            (token, Some(part)) if token == part => {}
-            _ => return false,
-        }
-    }
-    subject.next().is_none()
-}
-
-/// Whether everything that `pattern` matches is allowed by `allowed`.
-fn covers(allowed: &str, pattern: &str) -> bool {
-    let mut wanted = pattern.split('.');
-    for token in allowed.split('.') {
-        match (token, wanted.next()) {
-            (">", Some(_)) => return true,
-            ("*", Some(part)) if part != ">" => {}
-            (token, Some(part)) if token == part => {}
-            _ => return false,
-        }
-    }
-    wanted.next().is_none()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn patterns_match_as_on_the_server() {
-        for (pattern, subject, expected) in [
-            ("a.b", "a.b", true),
-            ("a.b", "a.b.c", false),
-            ("a.*", "a.b", true),
-            ("a.*", "a", false),
-            ("a.*.c", "a.b.c", true),
-            ("a.>", "a.b.c", true),
-            ("a.>", "a", false),
-        ] {
-            assert_eq!(matches(pattern, subject), expected, "{pattern} {subject}");
-        }
-    }
-
-    #[test]
-    fn a_wider_pattern_is_not_covered() {
-        for (allowed, pattern, expected) in [
-            ("n.node.a.*.>", "n.node.a.*.>", true),
-            ("n.node.a.*.>", "n.node.a.b.>", true),
-            ("n.node.a.*.>", "n.node.*.*.>", false),
-            ("n.node.a.*.>", "n.>", false),
-            ("n.heartbeat.*", "n.heartbeat.>", false),
-        ] {
-            assert_eq!(covers(allowed, pattern), expected, "{allowed} {pattern}");
-        }
-    }
+/// Largest payload: that of our NATS servers.
+pub(crate) fn limit() -> usize {
+    usize::try_from(fastx_core::identity::MAX_PAYLOAD).unwrap_or(usize::MAX)
 }

@@ -1,9 +1,9 @@
 //! Request and reply, publish and subscribe, and queue groups between the members of a cluster.
 //!
-//! The transport is NATS, or a [`Hub`] within one process (a server alone, and tests).
-//! What differs between the two stays in here: callers see [`Bus`], [`Subscription`] and problems.
+//! The transport is NATS, or Redis, or a [`Hub`] within one process (a server alone, and tests).
+//! What differs between them stays in here: callers see [`Bus`], [`Subscription`] and problems.
 //!
-//! Promises that both keep, checked by one suite:
+//! Promises that all keep, checked by one suite:
 //! - a request ends at its deadline at the latest, and at once when nobody answers or the server forbids it;
 //! - a request that the loss of the connection caught is sent once more, so every request must be safe to repeat;
 //! - a publication that returned `Ok` has reached the server;
@@ -15,6 +15,8 @@ mod error;
 mod hub;
 mod message;
 mod nats;
+mod pattern;
+mod redis;
 #[cfg(feature = "testing")]
 pub mod testing;
 

@@ -55,6 +55,7 @@ pub(crate) enum ReplyTo {
         client: async_nats::Client,
         subject: async_nats::Subject,
     },
+    Redis(crate::redis::Asker),
     Local(oneshot::Sender<Bytes>),
 }
 
@@ -92,6 +93,15 @@ impl Incoming {
             ReplyTo::Nobody => {}
             ReplyTo::Local(sender) => {
                 let _ = sender.send(bytes);
+            }
+            ReplyTo::Redis(asker) => {
+                if let Err(why) = asker.answer(&bytes).await {
+                    tracing::warn!(subject = %self.subject, %why, "an answer could not be sent");
+                    let problem: Result<(), Problem> = Err(Problem::internal(
+                        "The answer is too large for the bus or could not be sent.",
+                    ));
+                    let _ = asker.answer(&encode_reply(problem)).await;
+                }
             }
             ReplyTo::Nats { client, subject } => {
                 let sent = client.publish(subject.clone(), bytes).await;

@@ -24,10 +24,10 @@ use crate::error::BusError;
 use crate::message::{BusState, Incoming, QUEUE, ReplyTo, Subscription};
 
 /// How long a request waits for a lost connection before it gives up.
-const PATIENCE: Duration = Duration::from_secs(3);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(3);
 
 /// After a reconnect others may still be on their way back: within this time "nobody answers" is asked again.
-const RETURN_TIME: Duration = Duration::from_secs(2);
+pub(crate) const RETURN_TIME: Duration = Duration::from_secs(2);
 
 /// Time for the event of a forbidden subscription to arrive; the server has sent it already by then.
 const EVENT_DELAY: Duration = Duration::from_millis(10);

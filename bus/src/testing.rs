@@ -1,9 +1,11 @@
-//! A real NATS server with the identities of a cluster, for tests.
+//! A real NATS server with the identities of a cluster, and a real Redis, for tests.
 #![expect(
     clippy::missing_panics_doc,
     clippy::unwrap_used,
     reason = "helpers of tests fail by panicking, as tests do"
 )]
+
+pub mod redis;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -57,7 +59,8 @@ pub fn free_port() -> u16 {
     listener.local_addr().unwrap().port()
 }
 
-fn program() -> PathBuf {
+/// The NATS server.
+pub fn nats_server() -> PathBuf {
     let home = std::env::var_os("HOME")
         .map(PathBuf::from)
         .unwrap_or_default();
@@ -148,7 +151,7 @@ impl Server {
     /// Runs the server and waits until it listens.
     pub async fn up(&mut self) {
         let log = std::fs::File::create(self.dir.path().join("log")).unwrap();
-        let child = Command::new(program())
+        let child = Command::new(nats_server())
             .arg("-c")
             .arg(self.dir.path().join("nats.conf"))
             .stdout(Stdio::null())

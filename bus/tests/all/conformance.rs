@@ -1,9 +1,11 @@
-//! What every transport promises: one suite, run over NATS and within a process.
+//! What every transport promises: one suite, run over NATS, over Redis and within a process.
 
 use std::time::Duration;
 
+use fastx_bus::testing::redis::RedisServer;
 use fastx_bus::testing::{PATIENCE, Server, namespace};
 use fastx_bus::{Bus, BusError, Hub, Subscription};
+use fastx_core::identity::MAX_PAYLOAD;
 use fastx_core::subject::{MANAGER_QUEUE, Operation, Subjects};
 use fastx_core::wire::operations::{Empty, TokenCheck};
 use fastx_core::wire::problem::Problem;
@@ -206,6 +208,85 @@ async fn the_forbidden_is_refused_at_once(members: &Members) {
     );
 }
 
+async fn patterns_take_what_they_match_and_nothing_else(members: &Members) {
+    let subjects = Subjects::new(namespace());
+    let mut beats = members
+        .manager
+        .subscribe(subjects.all_heartbeats())
+        .await
+        .unwrap();
+    let mut requests = members
+        .b
+        .subscribe(subjects.all_node(&"b".parse().unwrap()))
+        .await
+        .unwrap();
+    for (member, number) in [(&members.a, 1_u32), (&members.b, 2)] {
+        let subject = subjects.heartbeat(member.caller());
+        member.publish(subject.clone(), &number).await.unwrap();
+        let beat = next(&mut beats).await;
+        assert_eq!((beat.subject.clone(), beat.body()), (subject, Ok(number)));
+    }
+    let b = "b".parse().unwrap();
+    for operation in [Operation::SessionStart, Operation::SessionAct] {
+        let body = check();
+        let asking = members.a.node::<_, String>(&b, operation, &body, PATIENCE);
+        let answering = async {
+            let request = next(&mut requests).await;
+            let subject = request.subject.clone();
+            request.respond(Ok(subject)).await;
+        };
+        let expected = subjects.node(&b, members.a.caller(), operation);
+        assert_eq!(tokio::join!(asking, answering).0, Ok(expected));
+    }
+    // The pattern of one node does not take what is for another.
+    let other = subjects.node(
+        &"a".parse().unwrap(),
+        members.b.caller(),
+        Operation::SessionAct,
+    );
+    let problem = members
+        .b
+        .request::<_, Empty>(other, &check(), PATIENCE)
+        .await
+        .unwrap_err();
+    assert_eq!(problem.kind, "node-unreachable");
+}
+
+async fn the_too_large_is_refused_and_the_connection_stays(members: &Members) {
+    let large = "x".repeat(usize::try_from(MAX_PAYLOAD).unwrap() + 1);
+    let refused = members
+        .manager
+        .publish(members.manager.subjects().revoke(), &large)
+        .await;
+    assert!(
+        matches!(refused, Err(BusError::TooLarge { .. })),
+        "{refused:?}"
+    );
+    let problem = members
+        .a
+        .store::<_, Empty>(Operation::TokenCheck, &large)
+        .await
+        .unwrap_err();
+    assert_eq!(problem.kind, "too-large");
+    let mut requests = members
+        .b
+        .subscribe(members.b.subjects().all_node(&"b".parse().unwrap()))
+        .await
+        .unwrap();
+    let (target, body) = ("b".parse().unwrap(), check());
+    let asking = members
+        .a
+        .node::<_, String>(&target, Operation::SessionAct, &body, PATIENCE);
+    let answering = async {
+        next(&mut requests)
+            .await
+            .respond(Ok(&large[..7_000_000]))
+            .await;
+    };
+    let answer = tokio::join!(asking, answering).0.unwrap();
+    assert_eq!(answer.len(), 7_000_000, "what fits is carried");
+}
+
 /// On NATS a refusal may come after the publication returned, but nothing may arrive, and the next one is refused.
 async fn forbidden_publications_reach_nobody(members: &Members) {
     let subjects = Subjects::new(namespace());
@@ -264,6 +345,8 @@ async fn all(members: &Members) {
     publications_reach_everybody_in_order(members).await;
     the_forbidden_is_refused_at_once(members).await;
     forbidden_publications_reach_nobody(members).await;
+    patterns_take_what_they_match_and_nothing_else(members).await;
+    the_too_large_is_refused_and_the_connection_stays(members).await;
     a_dropped_subscription_answers_no_more(members).await;
 }
 
@@ -283,6 +366,18 @@ async fn within_a_process() {
 #[tokio::test]
 async fn over_nats() {
     let server = Server::start(1).await;
+    let members = Members {
+        manager: server.join("manager-1").await,
+        second: server.join("manager-2").await,
+        a: server.join("a").await,
+        b: server.join("b").await,
+    };
+    all(&members).await;
+}
+
+#[tokio::test]
+async fn over_redis() {
+    let server = RedisServer::start().await;
     let members = Members {
         manager: server.join("manager-1").await,
         second: server.join("manager-2").await,

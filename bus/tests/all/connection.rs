@@ -2,12 +2,49 @@
 
 use std::time::Duration;
 
+use fastx_bus::testing::redis::RedisServer;
 use fastx_bus::testing::{PATIENCE, Server, eventually, free_port, try_join};
 use fastx_bus::{Bus, BusError, BusState, Cause, Options};
 use fastx_core::subject::{MANAGER_QUEUE, Operation};
-use fastx_core::wire::broker::{BrokerConfig, TransporterType};
+use fastx_core::wire::broker::BrokerConfig;
 use fastx_core::wire::operations::{Empty, TokenCheck};
 use tokio::time::{Instant, timeout};
+
+/// Either server, for what both do alike.
+enum Transporter {
+    Nats(Box<Server>),
+    Redis(RedisServer),
+}
+
+impl Transporter {
+    async fn join(&self, caller: &str) -> Bus {
+        match self {
+            Self::Nats(server) => server.join(caller).await,
+            Self::Redis(server) => server.join(caller).await,
+        }
+    }
+
+    fn broker(&self, caller: &str) -> BrokerConfig {
+        match self {
+            Self::Nats(server) => server.broker(caller),
+            Self::Redis(server) => server.broker(),
+        }
+    }
+
+    fn kill(&mut self) {
+        match self {
+            Self::Nats(server) => server.kill(),
+            Self::Redis(server) => server.kill(),
+        }
+    }
+
+    async fn up(&mut self) {
+        match self {
+            Self::Nats(server) => server.up().await,
+            Self::Redis(server) => server.up().await,
+        }
+    }
+}
 
 fn check() -> TokenCheck {
     TokenCheck { jti: "x".into() }
@@ -71,15 +108,6 @@ async fn each_way_to_fail_has_its_own_words() {
     };
     assert_eq!(cause(nowhere).await, Cause::Dns);
 
-    let redis = BrokerConfig {
-        transporter_type: TransporterType::Redis,
-        ..good.clone()
-    };
-    assert_eq!(
-        try_join(redis).await.unwrap_err(),
-        BusError::RedisUnsupported
-    );
-
     let lax = BrokerConfig {
         reject_unauthorized: false,
         ca: String::new(),
@@ -92,8 +120,16 @@ async fn each_way_to_fail_has_its_own_words() {
 }
 
 #[tokio::test]
-async fn a_request_in_flight_survives_the_death_of_the_server() {
-    let mut server = Server::start(1).await;
+async fn a_request_in_flight_survives_the_death_of_nats() {
+    a_request_in_flight_survives(Transporter::Nats(Box::new(Server::start(1).await))).await;
+}
+
+#[tokio::test]
+async fn a_request_in_flight_survives_the_death_of_redis() {
+    a_request_in_flight_survives(Transporter::Redis(RedisServer::start().await)).await;
+}
+
+async fn a_request_in_flight_survives(mut server: Transporter) {
     let (manager, node) = (server.join("manager-1").await, server.join("a").await);
     let mut requests = manager
         .queue_subscribe(manager.subjects().all_store(), MANAGER_QUEUE)
@@ -134,8 +170,16 @@ async fn a_request_in_flight_survives_the_death_of_the_server() {
 }
 
 #[tokio::test]
-async fn a_bus_that_stays_away_ends_requests_with_a_reason() {
-    let mut server = Server::start(1).await;
+async fn nats_that_stays_away_ends_requests_with_a_reason() {
+    staying_away_ends_requests(Transporter::Nats(Box::new(Server::start(1).await))).await;
+}
+
+#[tokio::test]
+async fn redis_that_stays_away_ends_requests_with_a_reason() {
+    staying_away_ends_requests(Transporter::Redis(RedisServer::start().await)).await;
+}
+
+async fn staying_away_ends_requests(mut server: Transporter) {
     let node = server.join("a").await;
     server.kill();
     let _ = timeout(PATIENCE, node.state().wait_for(|s| !s.is_connected()))
@@ -193,8 +237,38 @@ async fn revoking_cuts_only_the_revoked() {
 }
 
 #[tokio::test]
-async fn a_member_moves_to_another_server_with_its_subscriptions() {
-    let (old, new) = (Server::start(1).await, Server::start(2).await);
+async fn a_member_moves_to_another_nats_with_its_subscriptions() {
+    let servers = [Server::start(1).await, Server::start(2).await];
+    let stranger = servers[0]
+        .join("a")
+        .await
+        .replace(servers[1].broker("b"))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(stranger, BusError::WrongCaller { .. }),
+        "{stranger}"
+    );
+    let [old, new] = servers.map(|server| Transporter::Nats(Box::new(server)));
+    a_member_moves(old, new).await;
+}
+
+#[tokio::test]
+async fn a_member_moves_to_another_redis_with_its_subscriptions() {
+    let old = Transporter::Redis(RedisServer::start().await);
+    a_member_moves(old, Transporter::Redis(RedisServer::start().await)).await;
+}
+
+#[tokio::test]
+async fn a_member_does_not_move_to_another_kind_of_transporter() {
+    let (nats, redis) = (Server::start(1).await, RedisServer::start().await);
+    let node = nats.join("a").await;
+    let refused = node.replace(redis.broker()).await.unwrap_err();
+    assert_eq!(refused, BusError::OtherTransporter);
+    assert!(node.state().borrow().is_connected());
+}
+
+async fn a_member_moves(old: Transporter, new: Transporter) {
     let node = old.join("a").await;
     let mut requests = node
         .subscribe(node.subjects().all_node(&"a".parse().unwrap()))
@@ -202,11 +276,6 @@ async fn a_member_moves_to_another_server_with_its_subscriptions() {
         .unwrap();
     let mut fleet = node.subscribe(node.subjects().fleet()).await.unwrap();
 
-    let stranger = node.replace(new.broker("b")).await.unwrap_err();
-    assert!(
-        matches!(stranger, BusError::WrongCaller { .. }),
-        "{stranger}"
-    );
     node.replace(new.broker("a")).await.unwrap();
     drop(old);
 

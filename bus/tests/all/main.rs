@@ -5,3 +5,5 @@
 mod conformance;
 #[cfg(test)]
 mod connection;
+#[cfg(test)]
+mod redis;

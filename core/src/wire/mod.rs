@@ -15,6 +15,7 @@ pub mod login;
 pub mod management;
 pub mod operations;
 pub mod problem;
+pub mod redis;
 pub mod server;
 pub mod session;
 pub mod status;
