@@ -10,12 +10,16 @@ needed=(
   cc:build-essential git:git curl:curl python3:python3 openssl:openssl
   Xvnc:tigervnc-standalone-server xterm:xterm dbus-daemon:dbus xauth:xauth
   chromium:chromium npm:npm redis-server:redis-server
+  sshd:openssh-server ssh:openssh-client nsenter:util-linux
 )
 
 missing=()
 for entry in "${needed[@]}"; do
   command -v "${entry%%:*}" >/dev/null 2>&1 || missing+=("${entry#*:}")
 done
+# Libraries, which are not found as programs.
+[ -d /var/lib/extrausers ] || missing+=(libnss-extrausers)
+compgen -G '/lib/*/security/pam_google_authenticator.so' >/dev/null || compgen -G '/usr/lib/*/security/pam_google_authenticator.so' >/dev/null || missing+=(libpam-google-authenticator)
 command -v go >/dev/null 2>&1 || missing+=(golang-go)
 if ! command -v cargo >/dev/null 2>&1 && [ ! -x "$HOME/.cargo/bin/cargo" ]; then missing+=(rustup); fi
 

@@ -25,8 +25,16 @@ pub enum Operation {
     TokenCheck,
     /// Take logins off the list.
     TokenRevoke,
+    /// Read the list of logins.
+    TokenList,
+    /// Name a login.
+    TokenLabel,
     /// Check a password.
     PasswordCheck,
+    /// Count a try to sign in that the caller checks itself.
+    TryCount,
+    /// Such a try was right.
+    TryForgive,
     /// Keep a decision.
     DecisionPut,
     /// Read a decision.
@@ -39,6 +47,8 @@ pub enum Operation {
     SessionStart,
     /// Do something to a session of the target.
     SessionAct,
+    /// What the target's name service says of a user.
+    AccountGet,
 }
 
 /// Who answers an operation.
@@ -52,18 +62,23 @@ pub enum Side {
 
 impl Operation {
     /// All of them, for tests that walk the table.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 16] = [
         Self::SessionPut,
         Self::TokenPut,
         Self::TokenCheck,
+        Self::TokenList,
+        Self::TokenLabel,
         Self::TokenRevoke,
         Self::PasswordCheck,
+        Self::TryCount,
+        Self::TryForgive,
         Self::DecisionPut,
         Self::DecisionGet,
         Self::ConfigGet,
         Self::FleetGet,
         Self::SessionStart,
         Self::SessionAct,
+        Self::AccountGet,
     ];
 
     /// Its name in the subject; two tokens.
@@ -73,13 +88,18 @@ impl Operation {
             Self::TokenPut => "token.put",
             Self::TokenCheck => "token.check",
             Self::TokenRevoke => "token.revoke",
+            Self::TokenList => "token.list",
+            Self::TokenLabel => "token.label",
             Self::PasswordCheck => "password.check",
+            Self::TryCount => "try.count",
+            Self::TryForgive => "try.forgive",
             Self::DecisionPut => "decision.put",
             Self::DecisionGet => "decision.get",
             Self::ConfigGet => "config.get",
             Self::FleetGet => "fleet.get",
             Self::SessionStart => "session.start",
             Self::SessionAct => "session.act",
+            Self::AccountGet => "account.get",
         }
     }
 
@@ -93,7 +113,7 @@ impl Operation {
     /// Who answers it.
     pub fn side(self) -> Side {
         match self {
-            Self::SessionStart | Self::SessionAct => Side::Node,
+            Self::SessionStart | Self::SessionAct | Self::AccountGet => Side::Node,
             _ => Side::Store,
         }
     }
@@ -108,6 +128,9 @@ impl Operation {
                 self,
                 Self::SessionStart
                     | Self::SessionAct
+                    | Self::AccountGet
+                    | Self::TryCount
+                    | Self::TryForgive
                     | Self::SessionPut
                     | Self::TokenPut
                     | Self::DecisionPut

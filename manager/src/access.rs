@@ -29,11 +29,15 @@ pub fn reach(member: Member, operation: Operation) -> Reach {
         Operation::SessionPut | Operation::TokenPut | Operation::DecisionPut => Reach::Own,
         Operation::TokenCheck
         | Operation::TokenRevoke
+        | Operation::TokenList
+        | Operation::TokenLabel
         | Operation::PasswordCheck
+        | Operation::TryCount
+        | Operation::TryForgive
         | Operation::DecisionGet
         | Operation::ConfigGet
         | Operation::FleetGet => Reach::Any,
-        Operation::SessionStart | Operation::SessionAct => Reach::Nothing,
+        Operation::SessionStart | Operation::SessionAct | Operation::AccountGet => Reach::Nothing,
     }
 }
 
@@ -75,11 +79,16 @@ mod tests {
             Operation::SessionPut | Operation::TokenPut | Operation::DecisionPut => (Own, Nothing),
             Operation::TokenCheck
             | Operation::TokenRevoke
+            | Operation::TokenList
+            | Operation::TokenLabel
             | Operation::PasswordCheck
             | Operation::DecisionGet
             | Operation::ConfigGet
             | Operation::FleetGet => (Any, Any),
-            Operation::SessionStart | Operation::SessionAct => (Nothing, Nothing),
+            Operation::TryCount | Operation::TryForgive => (Any, Nothing),
+            Operation::SessionStart | Operation::SessionAct | Operation::AccountGet => {
+                (Nothing, Nothing)
+            }
         };
         for operation in Operation::ALL {
             let found = (

@@ -155,9 +155,23 @@ async fn dispatch(
             })
             .await
         }
+        Operation::TokenList => with(request, async |body| tokens::list(core, &body).await).await,
+        Operation::TokenLabel => with(request, async |body| tokens::label(core, &body).await).await,
         Operation::PasswordCheck => {
             with(request, async |body| {
                 passwords::check(core, caller, body).await
+            })
+            .await
+        }
+        Operation::TryCount => {
+            with(request, async |body| {
+                passwords::count_try(core, &body).await
+            })
+            .await
+        }
+        Operation::TryForgive => {
+            with(request, async |body| {
+                passwords::forgive_try(core, &body).await
             })
             .await
         }
@@ -174,7 +188,7 @@ async fn dispatch(
             with(request, async |body| configuration::get(core, &body).await).await
         }
         Operation::FleetGet => with(request, async |_: Empty| fleet::get(core).await).await,
-        Operation::SessionStart | Operation::SessionAct => false,
+        Operation::SessionStart | Operation::SessionAct | Operation::AccountGet => false,
     }
 }
 

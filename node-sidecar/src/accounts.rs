@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
 /// How long an answer counts.
-const FRESH: Duration = Duration::from_secs(60);
+const FRESH: Duration = Duration::from_mins(1);
 /// Most users that are remembered.
 const LIMIT: usize = 1000;
 /// Longest answer of the name service that is read: a user of thousands of groups fits.

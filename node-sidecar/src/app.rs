@@ -20,6 +20,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 use tokio_util::task::TaskTracker;
 
+use crate::accounts::Accounts;
 use crate::config::Config;
 use crate::configuration::{self, Configuration};
 use crate::connection::{self, Broker};
@@ -33,6 +34,7 @@ use crate::metrics::Metrics;
 use crate::node::{Node, Parts};
 use crate::peer::Certificates;
 use crate::sessions::{self, Chooser, Sessions, follow_scripts};
+use crate::signin::{self, LinkCommand, SignIn};
 use crate::transport::Transport;
 use crate::{api, heartbeat, web};
 
@@ -182,20 +184,22 @@ async fn assemble(
         configuration.clone(),
         fleet.clone(),
     );
-    let hub = hub(config, &configuration, shutdown).await?;
     let balancer = Balancer::spawn(WorkerCommand::current_exe().map_err(StartError::Program)?);
-    let sessions = Sessions::open(sessions::Parts {
+    let parts = sessions::Parts {
         me: me.clone(),
         local_dir: config.local_dir.clone(),
         configuration: configuration.clone(),
         fleet: fleet.clone(),
         transport: transport.clone(),
         logins: logins.clone(),
-        hub,
+        hub: hub(config, &configuration, shutdown).await?,
+        accounts: Accounts::new(config.accounts.clone()),
         events: events.clone(),
         chooser: Chooser::new(balancer.clone()),
         news: news.clone(),
-    });
+    };
+    let sign_in = sign_in(config, &parts);
+    let sessions = Sessions::open(parts);
     let tickets = Tickets::open(
         me.clone(),
         keys.clone(),
@@ -218,6 +222,7 @@ async fn assemble(
         configuration,
         fleet,
         logins,
+        sign_in,
         sessions,
         displays,
         events,
@@ -227,6 +232,25 @@ async fn assemble(
     });
     follow(config, &node, balancer, tasks, shutdown);
     Ok(node)
+}
+
+/// Signs people in by SSH, for the sessions of this node.
+fn sign_in(config: &Config, parts: &sessions::Parts) -> SignIn {
+    SignIn::new(signin::Parts {
+        me: parts.me.clone(),
+        logins: parts.logins.clone(),
+        transport: parts.transport.clone(),
+        configuration: parts.configuration.clone(),
+        fleet: parts.fleet.clone(),
+        hub: parts.hub.clone(),
+        accounts: parts.accounts.clone(),
+        tools: config.ssh_tools(),
+        sshd: config.ssh.clone(),
+        link: LinkCommand {
+            program: config.link_binary.clone(),
+            dir: config.link_dir.clone(),
+        },
+    })
 }
 
 /// Starts what keeps the node up to date until shutdown.
@@ -354,10 +378,10 @@ pub fn word(word: &str) -> ExitCode {
     use std::io::Write as _;
     let text = match word {
         "openapi" => api::document(),
+        "roles" => api::roles_page(),
         "--version" | "-V" => format!("fastx-node {}\n", crate::VERSION),
         _ => {
-            let usage =
-                "usage: fastx-node [--version | openapi]\nSettings come from the environment.\n";
+            let usage = "usage: fastx-node [--version | openapi | roles | accept-host-key HOST [FINGERPRINT]]\nSettings come from the environment.\n";
             let _gone = std::io::stderr().write_all(usage.as_bytes());
             return ExitCode::from(EXIT_USAGE);
         }

@@ -6,6 +6,9 @@ use std::path::PathBuf;
 use fastx_core::names::ServerId;
 use fastx_lifecycle::env::{SettingError, Source};
 
+use crate::accounts;
+use crate::ssh::{KnownHosts, Target, Tools};
+
 /// What the settings mean.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -25,6 +28,14 @@ pub struct Config {
     pub health_addr: SocketAddr,
     /// Name of the node when `broker.json` has no credentials that say it, `FX_SERVER_ID`.
     pub server_id: Option<ServerId>,
+    /// The sshd that people sign in at, `FX_SSH_HOST` and `FX_SSH_PORT`: the host's own.
+    pub ssh: Target,
+    /// Folder with the public keys of the host's own sshd, `FX_SSH_KEYS_DIR`.
+    pub ssh_keys_dir: PathBuf,
+    /// This program, which the SSH client runs to ask.
+    pub askpass: PathBuf,
+    /// What asks the name service.
+    pub accounts: accounts::Programs,
     /// `LOGLEVEL`: stands until the configuration of the cluster names another.
     pub log_level: String,
 }
@@ -47,6 +58,14 @@ impl Config {
             Some(name) => name.split('.').next().and_then(|n| n.parse().ok()),
             None => None,
         };
+        let mut ssh = source.parse(
+            "FX_SSH_HOST",
+            Target {
+                host: "127.0.0.1".to_owned(),
+                port: 22,
+            },
+        )?;
+        ssh.port = source.parse("FX_SSH_PORT", ssh.port)?;
         Ok(Self {
             config_dir: path("FX_CONFIG_DIR", "/etc/fastx"),
             local_dir: path("FX_LOCAL_DIR", "/var/lib/fastx"),
@@ -56,8 +75,25 @@ impl Config {
             web_addr: source.parse("FX_WEB_ADDR", SocketAddr::from(([0, 0, 0, 0], 3300)))?,
             health_addr: source.parse("FX_HEALTH_ADDR", SocketAddr::from(([0, 0, 0, 0], 9300)))?,
             server_id,
+            ssh,
+            ssh_keys_dir: path("FX_SSH_KEYS_DIR", "/etc/ssh"),
+            askpass: std::env::current_exe().unwrap_or_else(|_| "/usr/bin/fastx-node".into()),
+            accounts: accounts::Programs::default(),
             log_level: source.or("LOGLEVEL", "info"),
         })
+    }
+}
+
+impl Config {
+    /// How this node runs the SSH client.
+    pub fn ssh_tools(&self) -> Tools {
+        Tools {
+            ssh: "/usr/bin/ssh".into(),
+            keyscan: "/usr/bin/ssh-keyscan".into(),
+            askpass: self.askpass.clone(),
+            dir: self.local_dir.clone(),
+            hosts: KnownHosts::new(&self.config_dir, &self.local_dir, &self.ssh_keys_dir),
+        }
     }
 }
 

@@ -2,10 +2,11 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`app`] | puts everything together |
+//! | [`app`], [`commands`] | puts everything together, and the program's other words |
 //! | [`broker_file`], [`keys`], [`configuration`] | what the node is and runs |
 //! | [`transport`], [`fleet`], [`heartbeat`] | its place in the cluster |
 //! | [`logins`], [`sessions`], [`display`], [`events`] | what it does for people |
+//! | [`signin`], [`ssh`] | how people prove to a host who they are |
 //! | [`links`], [`accounts`] | how it reaches the users' side of the node, and who they are |
 //! | [`api`], [`web`] | how people reach it |
 //!
@@ -15,6 +16,7 @@ pub mod accounts;
 pub mod api;
 pub mod app;
 pub mod broker_file;
+pub mod commands;
 pub mod config;
 pub mod configuration;
 pub mod connection;
@@ -33,6 +35,8 @@ pub mod peer;
 pub mod readings;
 pub mod retry;
 pub mod sessions;
+pub mod signin;
+pub mod ssh;
 pub mod transport;
 pub mod web;
 

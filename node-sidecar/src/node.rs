@@ -17,6 +17,7 @@ use crate::keys::Keys;
 use crate::logins::Logins;
 use crate::readings::Readings;
 use crate::sessions::Sessions;
+use crate::signin::SignIn;
 use crate::transport::Transport;
 
 /// The parts that a node is made of.
@@ -36,6 +37,8 @@ pub struct Parts {
     pub fleet: Fleet,
     /// Logins.
     pub logins: Logins,
+    /// Signing in by SSH, and links over it.
+    pub sign_in: SignIn,
     /// Sessions.
     pub sessions: Sessions,
     /// Displays.
@@ -92,6 +95,11 @@ impl Node {
     /// Logins.
     pub fn logins(&self) -> &Logins {
         &self.parts.logins
+    }
+
+    /// Signing in by SSH, and links over it.
+    pub fn sign_in(&self) -> &SignIn {
+        &self.parts.sign_in
     }
 
     /// Sessions.

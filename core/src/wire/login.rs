@@ -54,4 +54,7 @@ pub struct TokenRecord {
     /// What the owner calls it; empty for a browser login.
     #[serde(default)]
     pub label: String,
+    /// The login that it was made with, when somebody made it for a program. Such a one makes no others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_by: Option<String>,
 }

@@ -63,6 +63,34 @@ pub struct Revoked {
     pub jtis: Vec<String>,
 }
 
+/// `store.*.token.list`: logins that are valid, the latest first. Answer: [`TokenListAnswer`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenList {
+    /// Whose; everybody's when none.
+    pub login: Option<LoginName>,
+}
+
+/// Answer to [`TokenList`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenListAnswer {
+    /// The records.
+    pub tokens: Vec<TokenRecord>,
+    /// Whether there are more than fit into an answer.
+    #[serde(default)]
+    pub more: bool,
+}
+
+/// `store.*.token.label`: what the owner calls a login. Answer: [`Empty`], or `not-found`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenLabel {
+    /// Whose it is.
+    pub login: LoginName,
+    /// Which one.
+    pub jti: String,
+    /// Its name from now on.
+    pub label: String,
+}
+
 /// `store.*.password.check`: does this password belong to this login? Answer: [`PasswordAnswer`],
 /// or a problem `too-many-tries` (429) or `wrong-credentials` (401), alike for known and unknown logins.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,6 +111,18 @@ pub struct PasswordAnswer {
     /// Groups of the user.
     #[serde(default)]
     pub groups: Vec<String>,
+}
+
+/// A try to sign in that the caller checks itself, such as one at an sshd.
+///
+/// `store.*.try.count`, before it is checked. Answer: [`Empty`], or a problem `too-many-tries` (429).
+/// `store.*.try.forgive`, when it was right. Answer: [`Empty`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignInTry {
+    /// The login as typed.
+    pub login: LoginName,
+    /// Address that the try came from.
+    pub address: String,
 }
 
 /// `store.*.decision.put`: keep a decision with its session. Answer: [`Empty`].
@@ -134,7 +174,7 @@ pub struct ConfigAnnounce {
 // `store.*.fleet.get` takes `Empty` and answers `FleetSnapshot`.
 
 // === node.<target>.<caller>.<operation>, answered by the target node ===
-// Each carries the user's own signed token: the target checks it itself and trusts no other node's word.
+// What is done for a user carries the user's own signed token: the target checks it itself and trusts no other node's word.
 
 /// `node.*.*.session.start`. Answer: [`SessionRecord`]. Idempotent by `key`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -151,6 +191,34 @@ pub struct SessionStart {
     /// Address of the client, for logs.
     #[serde(default)]
     pub address: String,
+}
+
+/// `node.*.*.account.get`: what the target's own name service says of a user. Answer: [`AccountAnswer`].
+/// It carries no token: a member of the cluster asks while the user is about to get one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountGet {
+    /// The login as typed.
+    pub login: LoginName,
+}
+
+/// Answer to [`AccountGet`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountAnswer {
+    /// The user, when there is one.
+    pub account: Option<AccountFacts>,
+}
+
+/// A user of a host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountFacts {
+    /// The login as the name service spells it.
+    pub login: LoginName,
+    /// Names of the groups.
+    #[serde(default)]
+    pub groups: Vec<String>,
+    /// Whether a link of the user is there.
+    #[serde(default)]
+    pub link: bool,
 }
 
 /// `node.*.*.session.act`: something to be done to a session. Answer: [`ActAnswer`].

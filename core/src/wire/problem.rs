@@ -24,6 +24,12 @@ pub struct Problem {
     /// For each server, why it was not chosen; only with kind `no-server-fits`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub servers: Vec<super::decision::ServerVerdict>,
+    /// The server that asks who the user is; only with kind `authentication-required`.
+    #[serde(default, rename = "serverId", skip_serializing_if = "String::is_empty")]
+    pub server_id: String,
+    /// Whom it asks for; only with kind `authentication-required`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub login: String,
 }
 
 impl Problem {
@@ -37,6 +43,8 @@ impl Problem {
             action: String::new(),
             trace_id: String::new(),
             servers: Vec::new(),
+            server_id: String::new(),
+            login: String::new(),
         }
     }
 

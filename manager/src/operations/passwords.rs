@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use fastx_core::names::CallerId;
-use fastx_core::wire::operations::{PasswordAnswer, PasswordCheck};
+use fastx_core::wire::operations::{Empty, PasswordAnswer, PasswordCheck, SignInTry};
 use fastx_core::wire::problem::Problem;
 
 use crate::core::Core;
@@ -30,16 +30,17 @@ pub(crate) async fn check(
     {
         return Err(wrong());
     }
-    let by_login = format!("login:{}", body.login.as_str().to_lowercase());
-    let by_address = format!("address:{}", body.address);
-    count(core, &by_address, BY_ADDRESS).await?;
-    count(core, &by_login, BY_LOGIN).await?;
+    let attempt = SignInTry {
+        login: body.login.clone(),
+        address: body.address.clone(),
+    };
+    count_try(core, &attempt).await?;
     let fits = verify(core, &body).await?;
     let Some(groups) = fits else {
         tracing::info!(%caller, login = %body.login, address = %body.address, "a password was wrong");
         return Err(wrong());
     };
-    forgive(core, &by_address, &by_login).await;
+    forgive_try(core, &attempt).await?;
     tracing::info!(%caller, login = %body.login, address = %body.address, "a password was right");
     Ok(PasswordAnswer {
         login: body.login,
@@ -58,6 +59,32 @@ async fn verify(core: &Arc<Core>, body: &PasswordCheck) -> Result<Option<Vec<Str
     tokio::task::spawn_blocking(move || users.check(&login, &password))
         .await
         .map_err(|_| Problem::internal("A password could not be checked."))
+}
+
+/// `try.count`: also for passwords that a node checks with an sshd. One count for all methods,
+/// so that none of them is a way around the others.
+pub(crate) async fn count_try(core: &Core, attempt: &SignInTry) -> Result<Empty, Problem> {
+    if attempt.address.len() > 128 {
+        return Err(Problem::bad_request("That is no address."));
+    }
+    let (by_address, by_login) = ids(attempt);
+    count(core, &by_address, BY_ADDRESS).await?;
+    count(core, &by_login, BY_LOGIN).await?;
+    Ok(Empty {})
+}
+
+/// `try.forgive`.
+pub(crate) async fn forgive_try(core: &Core, attempt: &SignInTry) -> Result<Empty, Problem> {
+    let (by_address, by_login) = ids(attempt);
+    forgive(core, &by_address, &by_login).await;
+    Ok(Empty {})
+}
+
+fn ids(attempt: &SignInTry) -> (String, String) {
+    (
+        format!("address:{}", attempt.address),
+        format!("login:{}", attempt.login.as_str().to_lowercase()),
+    )
 }
 
 /// Counts a try, or refuses it.

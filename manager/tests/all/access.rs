@@ -6,7 +6,8 @@ use fastx_core::secret::Secret;
 use fastx_core::subject::{Operation, Side};
 use fastx_core::wire::decision::Decision;
 use fastx_core::wire::operations::{
-    ConfigGet, DecisionGet, DecisionPut, Empty, PasswordCheck, TokenCheck, TokenPut, TokenRevoke,
+    ConfigGet, DecisionGet, DecisionPut, Empty, PasswordCheck, SignInTry, TokenCheck, TokenLabel,
+    TokenList, TokenPut, TokenRevoke,
 };
 use fastx_lifecycle::clock;
 use fastx_manager::testing;
@@ -25,9 +26,19 @@ fn body(operation: Operation, server: &ServerId) -> Value {
         }),
         Operation::TokenCheck => serde_json::to_value(TokenCheck { jti: "x".into() }),
         Operation::TokenRevoke => serde_json::to_value(TokenRevoke { login, jti: None }),
+        Operation::TokenList => serde_json::to_value(TokenList { login: None }),
+        Operation::TokenLabel => serde_json::to_value(TokenLabel {
+            login,
+            jti: token("a", "a").jti,
+            label: "x".into(),
+        }),
         Operation::PasswordCheck => serde_json::to_value(PasswordCheck {
             login,
             password: Secret::new("secret"),
+            address: name.to_owned(),
+        }),
+        Operation::TryCount | Operation::TryForgive => serde_json::to_value(SignInTry {
+            login,
             address: name.to_owned(),
         }),
         Operation::DecisionPut => serde_json::to_value(DecisionPut {
@@ -82,12 +93,18 @@ async fn all_operations_by_all_members() {
         );
         let expected = if owned {
             ["ok", "not-allowed", "not-allowed"]
+        } else if matches!(operation, Operation::TryCount | Operation::TryForgive) {
+            ["ok", "ok", "not-allowed"]
         } else {
             ["ok", "ok", "ok"]
         };
         assert_eq!([own, foreign, by_manager], expected, "{operation:?}");
     }
-    for operation in [Operation::SessionStart, Operation::SessionAct] {
+    for operation in [
+        Operation::SessionStart,
+        Operation::SessionAct,
+        Operation::AccountGet,
+    ] {
         let refused = outcome(&node, operation, "a").await;
         assert_eq!(
             refused, "not-found",

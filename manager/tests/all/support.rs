@@ -49,6 +49,7 @@ pub(crate) fn token(jti: &str, issuer: &str) -> TokenRecord {
         expires: clock::now() + SignedDuration::from_hours(1),
         address: String::new(),
         label: String::new(),
+        made_by: None,
     }
 }
 

@@ -6,8 +6,9 @@ mod event;
 mod refusal;
 mod server;
 mod session;
+mod token;
 
-pub use account::{Info, LoginAnswer, LoginRequest, Me};
+pub use account::{Answers, Conversation, Info, LoginAnswer, LoginRequest, Me, Question};
 pub use decision::{DecisionDocument, Step, Verdict};
 pub use event::{ResetEvent, ServerEvent, ServerRemovedEvent, SessionRemovedEvent, SignedOutEvent};
 pub use refusal::ProblemDocument;
@@ -16,4 +17,7 @@ pub use session::{
     ApplicationDocument, Applications, Candidate, ChangeSession, ConnectAnswer, ConnectRequest,
     ListSessions, LogText, OneSession, ScreenshotQuery, SessionDocument, Sessions, StartSession,
     Started, State, ViewerMode,
+};
+pub use token::{
+    ChangeToken, MadeToken, NewToken, TokenDocument, Tokens, TokensQuery, UserDocument, Users,
 };

@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
-use fastx_core::roles::Role;
+use fastx_core::roles::Right;
 use fastx_lifecycle::clock;
 use futures::Stream;
 use futures::stream;
@@ -48,7 +48,7 @@ pub(super) async fn stream(
     let (mut sent, listener) = node.events().listen();
     let revoked = node.logins().revocations();
     let mut listening = Listening {
-        all: query.all && user.role >= Role::Manager,
+        all: query.all && user.role.may(Right::SessionsOfAll),
         node,
         user,
         listener,
@@ -174,7 +174,7 @@ impl Listening {
             }
             Change::Session(_) | Change::SessionRemoved { .. } | Change::Superseded => return None,
             Change::Server(record) => {
-                let full = self.user.role >= Role::Manager;
+                let full = self.user.role.may(Right::ServersInFull);
                 let server = ServerDocument::new(record, full);
                 let shown = (server.hostname.clone(), server.online);
                 let before = self.servers.insert(server.server_id.clone(), shown.clone());

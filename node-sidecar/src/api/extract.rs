@@ -11,7 +11,7 @@ use fastx_core::wire::problem::Problem;
 use fastx_lifecycle::https::Peer;
 
 use super::error::ApiError;
-use super::origin;
+use super::{origin, rights};
 use crate::logins::{User, csrf_value};
 use crate::node::Node;
 
@@ -20,7 +20,7 @@ pub(super) const COOKIE_NAME: &str = "__Host-fastx";
 /// Header that repeats the CSRF value.
 pub(super) const CSRF_HEADER: &str = "x-fastx-csrf";
 
-/// The verified user of a request. With a cookie, whatever changes something also needs the CSRF header and a known origin.
+/// The verified user of a request, who may do what is asked for. With a cookie, whatever changes something also needs the CSRF header and a known origin.
 #[derive(Debug)]
 pub(super) struct SignedIn(pub(super) User);
 
@@ -30,14 +30,18 @@ impl FromRequestParts<Node> for SignedIn {
     async fn from_request_parts(parts: &mut Parts, node: &Node) -> Result<Self, ApiError> {
         let authority = parts.uri.authority().map(|a| a.as_str().to_owned());
         if let Some(token) = bearer(&parts.headers) {
-            return Ok(Self(node.logins().verify(token).await?));
+            let user = node.logins().verify(token).await?;
+            rights::check(parts, &user)?;
+            return Ok(Self(user));
         }
         let token = cookie(&parts.headers)
             .ok_or_else(|| Problem::unauthenticated("The request carries no login."))?;
         if !matches!(parts.method, Method::GET | Method::HEAD) {
             check_page(node, &parts.headers, authority.as_deref(), token)?;
         }
-        Ok(Self(node.logins().verify(token).await?))
+        let user = node.logins().verify(token).await?;
+        rights::check(parts, &user)?;
+        Ok(Self(user))
     }
 }
 

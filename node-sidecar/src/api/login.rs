@@ -7,11 +7,15 @@ use fastx_core::names::LoginName;
 use fastx_core::wire::problem::Problem;
 use fastx_lifecycle::clock;
 
-use super::dto::{Info, LoginAnswer, LoginRequest, Me, ProblemDocument};
+use super::conversation;
+use super::dto::{Conversation, Info, LoginAnswer, LoginRequest, Me, ProblemDocument};
 use super::error::ApiError;
 use super::extract::{Address, COOKIE_NAME, Json, KnownOrigin, SignedIn};
+use crate::configuration::Current;
 use crate::logins::{User, csrf_value};
 use crate::node::Node;
+use crate::signin::SshRequest;
+use crate::ssh::wrong_credentials;
 
 const API_VERSION: u32 = 1;
 
@@ -21,33 +25,41 @@ const API_VERSION: u32 = 1;
 pub(super) async fn info(State(node): State<Node>) -> axum::Json<Info> {
     let current = node.configuration().current();
     let cluster = &current.cluster;
-    // Only what this version can do; a cluster without any has its local passwords.
-    let mut methods: Vec<String> = cluster
-        .methods
-        .iter()
-        .filter(|m| *m == "local")
-        .cloned()
-        .collect();
-    if cluster.methods.is_empty() {
-        methods.push("local".to_owned());
-    }
     axum::Json(Info {
         cluster: cluster.display_name.clone(),
         message: cluster.message.clone(),
-        methods,
+        methods: methods(&current),
         server_id: node.me().to_string(),
         version: crate::VERSION.to_owned(),
         api_version: API_VERSION,
     })
 }
 
+/// Sign-in methods, of those that this version has. A cluster that names none has its local passwords,
+/// and a host its own users.
+fn methods(current: &Current) -> Vec<String> {
+    let named = &current.cluster.methods;
+    let host = current.root.generation > 0 && current.node.users.is_none();
+    match (named.is_empty(), host) {
+        (true, true) => vec!["ssh".to_owned()],
+        (true, false) => vec!["local".to_owned()],
+        (false, _) => named
+            .iter()
+            .filter(|m| matches!(m.as_str(), "local" | "ssh"))
+            .cloned()
+            .collect(),
+    }
+}
+
 /// Sign in
 #[utoipa::path(post, operation_id = "signIn", path = "/api/v1/login", tag = "login", request_body = LoginRequest,
     responses(
         (status = 200, body = LoginAnswer, description = "Signed in; without `token` a cookie is set"),
+        (status = 202, body = Conversation, description = "The server asks more"),
         (status = 400, body = ProblemDocument, content_type = "application/problem+json"),
         (status = 401, body = ProblemDocument, content_type = "application/problem+json", description = "`wrong-credentials`"),
-        (status = 403, body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 403, body = ProblemDocument, content_type = "application/problem+json", description = "`logins-off`, `host-key-unknown`, `host-key-changed`, `no-account`"),
+        (status = 404, body = ProblemDocument, content_type = "application/problem+json", description = "No such server"),
         (status = 429, body = ProblemDocument, content_type = "application/problem+json", description = "`too-many-tries`"),
         (status = 503, body = ProblemDocument, content_type = "application/problem+json", description = "`no-manager`")))]
 pub(super) async fn login(
@@ -56,38 +68,50 @@ pub(super) async fn login(
     Address(address): Address,
     Json(request): Json<LoginRequest>,
 ) -> Result<Response, ApiError> {
-    if request.method != "local" {
-        return Err(Problem::bad_request("The only sign-in method here is `local`.").into());
+    let methods = methods(&node.configuration().current());
+    if !methods.contains(&request.method) {
+        return Err(Problem::bad_request(format!(
+            "The sign-in methods here are: {}.",
+            methods.join(", ")
+        ))
+        .into());
     }
     // A name that cannot exist is refused like one that does not.
     let login: LoginName = request.login.parse().map_err(|_| wrong_credentials())?;
+    if request.method == "ssh" {
+        let request = SshRequest {
+            login,
+            password: request.password,
+            server: request.server_id,
+            program: request.token,
+            address,
+        };
+        let progress = node.sign_in().by_ssh(request).await?;
+        return Ok(conversation::entered(&node, progress));
+    }
     let label = if request.token { "program" } else { "" };
-    let signed_in = node
+    let user = node
         .logins()
         .sign_in(login, request.password, &address, label)
         .await?;
-    let user = me_of(&node, &signed_in.user);
-    let token = signed_in.user.token.expose().to_owned();
-    let answer = LoginAnswer {
-        csrf: user.csrf.clone(),
-        user,
-        token: request.token.then(|| token.clone()),
-    };
-    let mut response = axum::Json(answer).into_response();
-    if !request.token {
-        let seconds = signed_in
-            .user
-            .expires
-            .duration_since(clock::now())
-            .as_secs();
-        set_cookie(&mut response, &token, seconds);
-    }
-    Ok(response)
+    Ok(signed_in(&node, &user, request.token))
 }
 
-fn wrong_credentials() -> Problem {
-    Problem::new(401, "wrong-credentials", "Login or password is wrong")
-        .action("Check both and try again.")
+/// The answer to whoever has signed in: a cookie for browsers, the token for programs.
+pub(super) fn signed_in(node: &Node, user: &User, program: bool) -> Response {
+    let me = me_of(node, user);
+    let token = user.token.expose();
+    let answer = LoginAnswer {
+        csrf: me.csrf.clone(),
+        user: me,
+        token: program.then(|| token.to_owned()),
+    };
+    let mut response = axum::Json(answer).into_response();
+    if !program {
+        let seconds = user.expires.duration_since(clock::now()).as_secs();
+        set_cookie(&mut response, token, seconds);
+    }
+    response
 }
 
 fn set_cookie(response: &mut Response, token: &str, seconds: i64) {

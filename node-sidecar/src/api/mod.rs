@@ -2,6 +2,7 @@
 
 mod applications;
 mod connect;
+mod conversation;
 mod documents;
 pub mod dto;
 mod error;
@@ -10,17 +11,20 @@ mod extract;
 mod login;
 mod openapi;
 mod origin;
+mod rights;
 mod servers;
 mod sessions;
+mod tokens;
 mod trace;
 
 pub use openapi::document;
+pub use rights::page as roles_page;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::HeaderValue;
 use axum::http::header::CACHE_CONTROL;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use fastx_core::wire::problem::Problem;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
@@ -36,6 +40,7 @@ pub fn router(node: Node) -> Router {
     let v1 = Router::new()
         .route("/info", get(login::info))
         .route("/login", post(login::login))
+        .route("/login/conversations/{id}", post(conversation::answer))
         .route("/logout", post(login::logout))
         .route("/me", get(login::me))
         .route("/applications", get(applications::list))
@@ -53,6 +58,14 @@ pub fn router(node: Node) -> Router {
         .route("/sessions/{id}/log", get(documents::log))
         .route("/sessions/{id}/screenshot", get(documents::screenshot))
         .route("/servers", get(servers::list))
+        .route("/servers/{serverId}/link", post(conversation::open_link))
+        .route(
+            "/servers/{serverId}/link/{conversation}",
+            post(conversation::answer_link),
+        )
+        .route("/tokens", get(tokens::list).post(tokens::make))
+        .route("/tokens/{id}", delete(tokens::end).patch(tokens::change))
+        .route("/users", get(tokens::users))
         .route("/events", get(events::stream))
         .route("/openapi.json", get(openapi::serve))
         .method_not_allowed_fallback(wrong_method)

@@ -2,7 +2,10 @@
 
 use utoipa::OpenApi;
 
-use super::{applications, connect, documents, dto, events, login, servers, sessions};
+use super::{
+    applications, connect, conversation, documents, dto, events, login, rights, servers, sessions,
+    tokens,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -13,6 +16,7 @@ use super::{applications, connect, documents, dto, events, login, servers, sessi
     paths(
         login::info,
         login::login,
+        conversation::answer,
         login::logout,
         login::me,
         applications::list,
@@ -28,6 +32,13 @@ use super::{applications, connect, documents, dto, events, login, servers, sessi
         documents::log,
         documents::screenshot,
         servers::list,
+        conversation::open_link,
+        conversation::answer_link,
+        tokens::list,
+        tokens::make,
+        tokens::change,
+        tokens::end,
+        tokens::users,
         events::stream,
         serve,
     ),
@@ -45,6 +56,7 @@ struct Api;
 pub fn document() -> String {
     let mut document = serde_json::to_value(Api::openapi()).unwrap_or_default();
     document["info"]["version"] = crate::VERSION.into();
+    rights::describe(&mut document);
     let mut text = serde_json::to_string_pretty(&document).unwrap_or_default();
     text.push('\n');
     text
@@ -69,7 +81,7 @@ mod tests {
     fn every_operation_describes_its_refusals() {
         let document: Value = serde_json::from_str(&document()).unwrap();
         let paths = document["paths"].as_object().unwrap();
-        assert_eq!(paths.len(), 16);
+        assert_eq!(paths.len(), 22);
         for (path, operations) in paths {
             for (method, operation) in operations.as_object().unwrap() {
                 let public = path.ends_with("/info") || path.ends_with("/openapi.json");

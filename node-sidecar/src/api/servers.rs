@@ -1,7 +1,7 @@
 //! The servers of the cluster.
 
 use axum::extract::State;
-use fastx_core::roles::Role;
+use fastx_core::roles::Right;
 
 use super::dto::{ProblemDocument, ServerDocument, Servers};
 use super::extract::SignedIn;
@@ -10,7 +10,7 @@ use crate::node::Node;
 
 /// Servers as this user sees them.
 pub(super) fn documents(node: &Node, user: &User) -> Vec<ServerDocument> {
-    let full = user.role >= Role::Manager;
+    let full = user.role.may(Right::ServersInFull);
     node.fleet()
         .servers()
         .iter()

@@ -99,6 +99,7 @@ mod tests {
             expires: at(1000),
             address: String::new(),
             label: String::new(),
+            made_by: None,
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod cache;
 mod revocations;
+mod tokens;
 mod user;
 
 pub use revocations::run;
@@ -43,11 +44,25 @@ const AUDIENCE: &str = "api";
 /// Longest token that is looked at.
 const MAX_TOKEN: usize = 4096;
 
-/// A new login.
-#[derive(Debug)]
-pub struct SignedIn {
-    /// Who signed in.
-    pub user: User,
+/// Somebody who has proved who they are.
+#[derive(Debug, Clone)]
+pub struct Proof {
+    /// The login, spelled as it is known.
+    pub login: LoginName,
+    /// Groups that the method vouches for.
+    pub groups: Vec<String>,
+    /// `local`, `ssh`, `oidc`.
+    pub method: String,
+    /// Address that it came from.
+    pub address: String,
+    /// What the owner calls it; empty for a browser.
+    pub label: String,
+    /// How long the login lives.
+    pub lifetime: SignedDuration,
+    /// Whether a link stands behind it.
+    pub daemon: bool,
+    /// The login that it is made with, when it is for a program.
+    pub made_by: Option<String>,
 }
 
 #[derive(Debug)]
@@ -92,6 +107,16 @@ impl Logins {
         }
     }
 
+    /// Whether anybody may sign in at this server.
+    pub fn open(&self) -> Result<(), Problem> {
+        if self.inner.configuration.current().node.logins {
+            return Ok(());
+        }
+        Err(Problem::new(403, "logins-off", "No sign-in here")
+            .detail("Signing in at this server is switched off.")
+            .action("Use the address of the cluster instead."))
+    }
+
     /// Checks a password with a manager and issues a login.
     pub async fn sign_in(
         &self,
@@ -99,13 +124,9 @@ impl Logins {
         password: Secret,
         address: &str,
         label: &str,
-    ) -> Result<SignedIn, Problem> {
+    ) -> Result<User, Problem> {
+        self.open()?;
         let inner = &self.inner;
-        if !inner.configuration.current().node.logins {
-            return Err(Problem::new(403, "logins-off", "No sign-in here")
-                .detail("Signing in at this server is switched off.")
-                .action("Use the address of the cluster instead."));
-        }
         let check = PasswordCheck {
             login,
             password,
@@ -115,18 +136,35 @@ impl Logins {
             .transport
             .store(Operation::PasswordCheck, &check)
             .await?;
+        self.issue(Proof {
+            login: answer.login,
+            groups: answer.groups,
+            method: "local".to_owned(),
+            address: address.to_owned(),
+            label: label.to_owned(),
+            lifetime: LIFETIME,
+            daemon: false,
+            made_by: None,
+        })
+        .await
+    }
+
+    /// Issues a login to somebody who has proved who they are.
+    pub async fn issue(&self, proof: Proof) -> Result<User, Problem> {
+        let inner = &self.inner;
         let now = clock::now();
         let jti = random_hex::<16>(&mut rand::rng());
         let record = TokenRecord {
             jti: jti.clone(),
-            login: answer.login.clone(),
+            login: proof.login,
             issuer: inner.me.clone(),
-            method: "local".to_owned(),
-            groups: answer.groups,
+            method: proof.method,
+            groups: proof.groups,
             issued: now,
-            expires: now + LIFETIME,
-            address: address.to_owned(),
-            label: label.to_owned(),
+            expires: now + proof.lifetime,
+            address: proof.address,
+            label: proof.label,
+            made_by: proof.made_by,
         };
         let put = TokenPut {
             token: record.clone(),
@@ -139,15 +177,13 @@ impl Logins {
             exp: record.expires.as_second(),
             jti: jti.clone(),
             aud: AUDIENCE.to_owned(),
-            daemon: false,
+            daemon: proof.daemon,
         };
         let token = token::sign(Kind::Login, &claims, &inner.keys.signing);
         lock(&inner.issued).insert(jti, (record.login.clone(), record.expires));
         lock(&inner.cache).put(record.clone(), now);
-        tracing::info!(login = %record.login, %address, "signed in");
-        Ok(SignedIn {
-            user: self.user(record, token),
-        })
+        tracing::info!(login = %record.login, method = %record.method, address = %record.address, "signed in");
+        Ok(self.user(record, token))
     }
 
     /// Checks a token from anybody; the order of the checks is that of their cost to an attacker.

@@ -1,7 +1,7 @@
 //! Who makes a request, as far as it was verified.
 
 use fastx_core::names::LoginName;
-use fastx_core::roles::Role;
+use fastx_core::roles::{Right, Role};
 use fastx_core::secret::Secret;
 use fastx_core::wire::problem::Problem;
 use fastx_core::wire::session::SessionRecord;
@@ -34,12 +34,25 @@ pub enum Want {
 }
 
 impl User {
+    /// Refuses whoever has not that right.
+    pub fn require(&self, right: Right) -> Result<(), Problem> {
+        if self.role.may(right) {
+            return Ok(());
+        }
+        Err(Problem::forbidden(&format!(
+            "You are {} here; to {} takes the role {}.",
+            self.role.name(),
+            right.words(),
+            right.since().name()
+        )))
+    }
+
     /// Whether this user may do that to the session. To strangers it is as if there were none.
     pub fn may(&self, want: Want, session: &SessionRecord) -> Result<(), Problem> {
         if session.login == self.login {
             return Ok(());
         }
-        match (self.role >= Role::Manager, want) {
+        match (self.role.may(Right::SessionsOfAll), want) {
             (true, Want::Oversee) => Ok(()),
             (true, Want::Own) => Err(Problem::forbidden(&format!(
                 "The session belongs to {}; only its owner may do this.",

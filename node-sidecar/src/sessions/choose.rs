@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use fastx_balancer::{Balancer, Choice};
 use fastx_core::names::{LoginName, ServerId};
-use fastx_core::roles::Role;
+use fastx_core::roles::{Right, Role};
 use fastx_core::selection;
 use fastx_core::wire::config::{Script, ScriptLimits};
 use fastx_core::wire::decision::{Decision, ServerVerdict};
@@ -51,7 +51,7 @@ pub struct Question {
 
 /// Whether a user may name the server: managers, and everybody where no script chooses.
 pub fn may_choose(role: Role, scripts: &[Script]) -> bool {
-    role >= Role::Manager || chain(scripts).is_empty()
+    role.may(Right::ChosenServer) || chain(scripts).is_empty()
 }
 
 fn chain(scripts: &[Script]) -> Vec<Script> {

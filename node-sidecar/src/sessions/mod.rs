@@ -32,6 +32,7 @@ use tokio_util::task::TaskTracker;
 
 use self::registry::{OwnSession, Registry};
 use self::viewers::Viewers;
+use crate::accounts::Accounts;
 use crate::configuration::Configuration;
 use crate::disk;
 use crate::events::{Change, Events};
@@ -58,6 +59,8 @@ pub struct Parts {
     pub logins: Logins,
     /// Links of this node.
     pub hub: Hub,
+    /// Users of this host.
+    pub accounts: Accounts,
     /// Stream of changes.
     pub events: Events,
     /// Runs the scripts.

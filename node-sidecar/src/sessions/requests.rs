@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use fastx_bus::{Bus, Incoming};
 use fastx_core::subject::Operation;
-use fastx_core::wire::operations::{ActAnswer, SessionAct, SessionStart};
+use fastx_core::wire::operations::{
+    AccountAnswer, AccountFacts, AccountGet, ActAnswer, SessionAct, SessionStart,
+};
 use fastx_core::wire::problem::Problem;
 use fastx_core::wire::session::SessionRecord;
 use fastx_lifecycle::backoff::Backoff;
@@ -74,6 +76,14 @@ async fn answer(sessions: &Sessions, bus: &Bus, request: Incoming) {
             log(&done, caller.as_str(), "session.act");
             request.respond(done).await;
         }
+        Some((caller, Operation::AccountGet)) => {
+            let done = match request.body::<AccountGet>() {
+                Ok(body) => sessions.asked_for_account(body).await,
+                Err(problem) => Err(problem),
+            };
+            log(&done, caller.as_str(), "account.get");
+            request.respond(done).await;
+        }
         _ => {
             let problem = Problem::bad_request("This server does not know the operation.");
             request.respond::<()>(Err(problem)).await;
@@ -96,6 +106,18 @@ impl Sessions {
             .verify(request.token.expose())
             .await?;
         self.start_here(&user, &request).await
+    }
+
+    async fn asked_for_account(&self, request: AccountGet) -> Result<AccountAnswer, Problem> {
+        let parts = &self.inner.parts;
+        let account = parts.accounts.account(&request.login).await?;
+        Ok(AccountAnswer {
+            account: account.map(|account| AccountFacts {
+                link: parts.hub.present(account.uid),
+                login: account.login,
+                groups: account.groups,
+            }),
+        })
     }
 
     async fn asked_to_act(&self, request: SessionAct) -> Result<ActAnswer, Problem> {

@@ -10,10 +10,12 @@ use fastx_bus::{Bus, Hub};
 use fastx_core::names::ServerId;
 use fastx_core::wire::config::{Application, ClusterPart, NodePart, NodeUsers, Profile, RoleRules};
 use fastx_lifecycle::shutdown::Shutdown;
+use fastx_node::accounts::Programs;
 use fastx_node::app::{self, BusSource};
 use fastx_node::config::Config;
 use fastx_node::links::testing::FakeLink;
 use fastx_node::node::Node;
+use fastx_node::ssh::Target;
 
 use crate::manager::Manager;
 
@@ -51,12 +53,17 @@ pub(crate) struct TestNode {
     pub(crate) dir: PathBuf,
 }
 
-/// The cluster. `ada` and `bob` are users, `max` is a manager by group.
+/// The cluster. `ada` and `bob` are users, `max` is a manager and `eva` an admin by group.
 pub(crate) struct Cluster {
     pub(crate) hub: Hub,
     pub(crate) manager: Manager,
     pub(crate) part: ClusterPart,
     pub(crate) parts: BTreeMap<ServerId, NodePart>,
+    /// Where the nodes sign people in, and what they know of it.
+    pub(crate) sshd: Target,
+    pub(crate) ssh_keys: Option<PathBuf>,
+    pub(crate) accounts: Programs,
+    pub(crate) link: PathBuf,
     generation: u64,
     dir: tempfile::TempDir,
 }
@@ -70,6 +77,7 @@ impl Cluster {
             display_name: "Test".into(),
             roles: RoleRules {
                 manager_groups: vec!["ops".into()],
+                admin_groups: vec!["chiefs".into()],
                 ..RoleRules::default()
             },
             applications: vec![Application {
@@ -93,6 +101,10 @@ impl Cluster {
             manager,
             part,
             parts: BTreeMap::new(),
+            sshd: "127.0.0.1:22".parse().unwrap(),
+            ssh_keys: None,
+            accounts: Programs::default(),
+            link: "/bin/true".into(),
             generation: 0,
             dir: tempfile::tempdir().unwrap(),
         }
@@ -132,11 +144,15 @@ impl Cluster {
             config_dir: path("etc"),
             local_dir: path("var"),
             link_dir: path("run"),
-            link_binary: "/bin/true".into(),
+            link_binary: self.link.clone(),
             tls_dir: path("tls"),
             web_addr: ([127, 0, 0, 1], 0).into(),
             health_addr: ([127, 0, 0, 1], 0).into(),
             server_id: None,
+            ssh: self.sshd.clone(),
+            ssh_keys_dir: self.ssh_keys.clone().unwrap_or_else(|| path("ssh")),
+            askpass: env!("CARGO_BIN_EXE_fastx-node").into(),
+            accounts: self.accounts.clone(),
             log_level: "info".into(),
         };
         let bus = Bus::in_process(&self.hub, id.clone().into(), "site".parse().unwrap());

@@ -11,7 +11,7 @@ use fastx_core::wire::operations::{Empty, TokenRevoke};
 use fastx_core::wire::session::SessionState;
 use fastx_manager::testing::{self, Handle};
 
-/// The manager. Every password is `pw-` and the login; `max` is in the group `ops`.
+/// The manager. Every password is `pw-` and the login; `max` is in the group `ops`, `eva` in `chiefs`.
 pub(crate) struct Manager {
     handle: Handle,
     bus: Bus,
@@ -20,7 +20,12 @@ pub(crate) struct Manager {
 impl Manager {
     pub(crate) async fn start(hub: &Hub) -> Self {
         let handle = testing::start(hub, "site".parse().unwrap()).await;
-        for (login, groups) in [("ada", &[][..]), ("bob", &[]), ("max", &["ops"])] {
+        for (login, groups) in [
+            ("ada", &[][..]),
+            ("bob", &[]),
+            ("max", &["ops"]),
+            ("eva", &["chiefs"]),
+        ] {
             handle.add_user(login, &format!("pw-{login}"), groups);
         }
         let bus = Bus::in_process(hub, "probe".parse().unwrap(), "site".parse().unwrap());

@@ -72,6 +72,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/login/conversations/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Answer the questions of a sign-in */
+        post: operations["answerSignIn"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/logout": {
         parameters: {
             query?: never;
@@ -134,6 +151,43 @@ export interface paths {
         get: operations["listServers"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/servers/{serverId}/link": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Open a link on a server
+         * @description A start that answers `authentication-required` needs one; afterwards the same start is repeated.
+         */
+        post: operations["openLink"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/servers/{serverId}/link/{conversation}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Answer the questions of a server that starts a link */
+        post: operations["answerLink"];
         delete?: never;
         options?: never;
         head?: never;
@@ -279,10 +333,68 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Logins that are valid: one's own, or others' for admins */
+        get: operations["listTokens"];
+        put?: never;
+        /** Make a login for a program */
+        post: operations["makeToken"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tokens/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** End a login everywhere: one of one's own, or anybody's for admins */
+        delete: operations["endToken"];
+        options?: never;
+        head?: never;
+        /** Name a login */
+        patch: operations["changeToken"];
+        trace?: never;
+    };
+    "/api/v1/users": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who is signed in or has sessions */
+        get: operations["listUsers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description Answers to the questions of a conversation. */
+        Answers: {
+            /** @description One for each question, in order. */
+            answers: string[];
+        };
         /** @description An application. */
         Application: {
             /** @description Name of an icon. */
@@ -328,6 +440,11 @@ export interface components {
                 [key: string]: string;
             };
         };
+        /** @description A new name of a login. */
+        ChangeToken: {
+            /** @description At most 200 bytes. */
+            label: string;
+        };
         /** @description Ways to a session. */
         ConnectAnswer: {
             /** @description Id of the attempt: its tickets void each other. */
@@ -339,6 +456,22 @@ export interface components {
         ConnectRequest: {
             /** @description What the viewer may do. */
             mode: components["schemas"]["ViewerMode"];
+        };
+        /** @description Questions of a server on the way to a login or to a link. */
+        Conversation: {
+            /**
+             * Format: date-time
+             * @description When the conversation is over.
+             */
+            expires: string;
+            /** @description Name of the conversation. */
+            id: string;
+            /** @description What the server says about it. */
+            instruction?: string;
+            /** @description The questions, to be answered together. */
+            prompts: components["schemas"]["Question"][];
+            /** @description Who asks, in a few words. */
+            title: string;
         };
         /** @description How a server was chosen. */
         Decision: {
@@ -398,15 +531,24 @@ export interface components {
         LoginRequest: {
             /** @description Login name. */
             login: string;
-            /** @description Method; `local`. */
+            /** @description One of the methods of `/info`: `local` or `ssh`. */
             method: string;
             /**
              * Format: password
-             * @description Password.
+             * @description Password; with `ssh` it answers the first question for one, and without it the server asks.
              */
-            password: string;
+            password?: string | null;
+            /** @description With `ssh`: the server whose SSH service is asked; the one that answers when absent. */
+            serverId?: string | null;
             /** @description Whether a program asks: the answer then brings the token, and no cookie is set. */
             token?: boolean;
+        };
+        /** @description A login for a program. */
+        MadeToken: {
+            /** @description Its id. */
+            id: string;
+            /** @description The token, shown this once. */
+            token: string;
         };
         /** @description The user of a login. */
         Me: {
@@ -428,6 +570,16 @@ export interface components {
             /** @description The server that answers. */
             serverId: string;
         };
+        /** @description A wish for a login of a program. */
+        NewToken: {
+            /**
+             * Format: int32
+             * @description How long it lives, 1 to 90 days; 30 when absent.
+             */
+            days?: number | null;
+            /** @description What it is for. */
+            label: string;
+        };
         /** @description One session. */
         OneSession: {
             /** @description The session. */
@@ -439,6 +591,10 @@ export interface components {
             action?: string;
             /** @description What happened, to what and why. */
             detail?: string;
+            /** @description Whom it asks for; only with `authentication-required`. */
+            login?: string;
+            /** @description The server that asks who the user is; only with `authentication-required`. */
+            serverId?: string;
             /** @description For each server, why it was not chosen; only with `no-server-fits`. */
             servers?: components["schemas"]["Verdict"][];
             /**
@@ -452,6 +608,13 @@ export interface components {
             traceId: string;
             /** @description Stable kind, such as `no-server-fits`; programs match on it. */
             type: string;
+        };
+        /** @description One question. */
+        Question: {
+            /** @description Whether the answer may be seen while it is typed. */
+            echo: boolean;
+            /** @description What is asked. */
+            text: string;
         };
         /** @description Event `reset`: everything as it is now. */
         ResetEvent: {
@@ -643,6 +806,61 @@ export interface components {
             /** @description Name of the script. */
             script: string;
         };
+        /** @description A login. */
+        Token: {
+            /** @description Address that it was issued to. */
+            address: string;
+            /** @description Whether it is the one that asks. */
+            current: boolean;
+            /**
+             * Format: date-time
+             * @description When it ends.
+             */
+            expires: string;
+            /** @description Its id. */
+            id: string;
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            issued: string;
+            /** @description Server that issued it. */
+            issuer: string;
+            /** @description What the owner calls it. */
+            label: string;
+            /** @description Whose it is; only in lists of others' logins. */
+            login?: string | null;
+            /** @description How the owner signed in: `local`, `ssh`, `oidc`. */
+            method: string;
+        };
+        /** @description Logins that are valid. */
+        Tokens: {
+            /** @description Whether there are more than the answer holds. */
+            more: boolean;
+            /** @description The latest first. */
+            tokens: components["schemas"]["Token"][];
+        };
+        /** @description A user who is signed in or has sessions. */
+        User: {
+            /**
+             * Format: date-time
+             * @description When the latest of the valid logins was issued.
+             */
+            lastSignIn?: string | null;
+            /** @description Login name. */
+            login: string;
+            /** @description Sessions that are not over. */
+            sessions: number;
+            /** @description Valid logins. */
+            tokens: number;
+        };
+        /** @description Users of the cluster. */
+        Users: {
+            /** @description Whether there are logins that could not be counted, since there are very many. */
+            more: boolean;
+            /** @description By login. */
+            users: components["schemas"]["User"][];
+        };
         /** @description What became of one server in a decision. */
         Verdict: {
             /** @description Who left it out: `cluster`, or a script's name; empty when nobody did. */
@@ -786,6 +1004,15 @@ export interface operations {
                     "application/json": components["schemas"]["LoginAnswer"];
                 };
             };
+            /** @description The server asks more */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Conversation"];
+                };
+            };
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -803,7 +1030,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `logins-off`, `host-key-unknown`, `host-key-changed`, `no-account` */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such server */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -821,6 +1058,85 @@ export interface operations {
                 };
             };
             /** @description `no-manager` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    answerSignIn: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name of the conversation */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Answers"];
+            };
+        };
+        responses: {
+            /** @description Signed in, as with `signIn` */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LoginAnswer"];
+                };
+            };
+            /** @description The server asks more */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Conversation"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `wrong-credentials` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `no-account` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `conversation-over` */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -945,6 +1261,165 @@ export interface operations {
                 };
             };
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    openLink: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The server */
+                serverId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The server asks who the user is */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Conversation"];
+                };
+            };
+            /** @description The link is there */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `host-key-unknown`, `host-key-changed` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-many-tries` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `no-sshd`, `no-link` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    answerLink: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The server */
+                serverId: string;
+                /** @description Name of the conversation */
+                conversation: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Answers"];
+            };
+        };
+        responses: {
+            /** @description The server asks more */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Conversation"];
+                };
+            };
+            /** @description The link is there */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `wrong-credentials` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `conversation-over` */
+            410: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1574,6 +2049,262 @@ export interface operations {
                 };
             };
             410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listTokens: {
+        parameters: {
+            query?: {
+                /** @description Those of this user; for admins. */
+                login?: string;
+                /** @description Those of everybody; for admins. */
+                all?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tokens"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    makeToken: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewToken"];
+            };
+        };
+        responses: {
+            /** @description The token is shown this once */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MadeToken"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not-allowed`: it was asked for with a login of a program */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    endToken: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    changeToken: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChangeToken"];
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listUsers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Users"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };

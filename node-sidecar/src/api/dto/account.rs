@@ -24,17 +24,57 @@ pub struct Info {
 
 /// A sign-in.
 #[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct LoginRequest {
-    /// Method; `local`.
+    /// One of the methods of `/info`: `local` or `ssh`.
     pub method: String,
     /// Login name.
     pub login: String,
-    /// Password.
-    #[schema(value_type = String, format = Password)]
+    /// Password; with `ssh` it answers the first question for one, and without it the server asks.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = Password)]
     pub password: fastx_core::secret::Secret,
+    /// With `ssh`: the server whose SSH service is asked; the one that answers when absent.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub server_id: Option<fastx_core::names::ServerId>,
     /// Whether a program asks: the answer then brings the token, and no cookie is set.
     #[serde(default)]
     pub token: bool,
+}
+
+/// Questions of a server on the way to a login or to a link.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Conversation {
+    /// Name of the conversation.
+    pub id: String,
+    /// Who asks, in a few words.
+    pub title: String,
+    /// What the server says about it.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub instruction: String,
+    /// The questions, to be answered together.
+    pub prompts: Vec<Question>,
+    /// When the conversation is over.
+    #[schema(value_type = String, format = DateTime)]
+    pub expires: Timestamp,
+}
+
+/// One question.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Question {
+    /// What is asked.
+    pub text: String,
+    /// Whether the answer may be seen while it is typed.
+    pub echo: bool,
+}
+
+/// Answers to the questions of a conversation.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct Answers {
+    /// One for each question, in order.
+    #[schema(value_type = Vec<String>, max_items = 10)]
+    pub answers: Vec<fastx_core::secret::Secret>,
 }
 
 /// The user of a login.

@@ -28,6 +28,12 @@ pub struct ProblemDocument {
     /// For each server, why it was not chosen; only with `no-server-fits`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub servers: Vec<Verdict>,
+    /// The server that asks who the user is; only with `authentication-required`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub server_id: String,
+    /// Whom it asks for; only with `authentication-required`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub login: String,
 }
 
 impl From<&Problem> for ProblemDocument {
@@ -40,6 +46,8 @@ impl From<&Problem> for ProblemDocument {
             action: problem.action.clone(),
             trace_id: problem.trace_id.clone(),
             servers: problem.servers.iter().cloned().map(Verdict::from).collect(),
+            server_id: problem.server_id.clone(),
+            login: problem.login.clone(),
         }
     }
 }

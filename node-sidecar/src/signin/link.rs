@@ -1,0 +1,149 @@
+//! Links over SSH: the link's program, started as the user over a connection that the user has opened.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use fastx_core::names::ServerId;
+use fastx_core::secret::Secret;
+use fastx_core::wire::problem::Problem;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use super::conversations::{Held, Purpose};
+use super::{Begin, Progress, SignIn};
+use crate::logins::User;
+use crate::ssh::{Finished, quoted};
+
+/// How long a link that was started may take to join.
+const JOIN: Duration = Duration::from_secs(5);
+/// Pause between two looks.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// How a link is started; on all hosts of a cluster the same.
+#[derive(Debug, Clone)]
+pub struct LinkCommand {
+    /// The program.
+    pub program: PathBuf,
+    /// Folder of the socket.
+    pub dir: PathBuf,
+}
+
+impl LinkCommand {
+    /// The command line; it leaves the SSH session by itself.
+    pub fn line(&self) -> String {
+        format!(
+            "exec {} run --dir {} --detach",
+            quoted(&self.program.to_string_lossy()),
+            quoted(&self.dir.to_string_lossy())
+        )
+    }
+}
+
+impl SignIn {
+    /// Waits until the link that was started as the user has joined.
+    pub(super) async fn joined(&self, held: &Held, finished: &Finished) -> Result<(), Problem> {
+        let (server, login) = (&held.server, &held.login);
+        if finished.status != Some(0) {
+            tracing::warn!(%login, %server, status = ?finished.status, output = %finished.output, "the link's program failed");
+            return Err(no_link(server, "it could not be started there"));
+        }
+        let until = Instant::now() + JOIN;
+        let mut looks = interval(LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            looks.tick().await;
+            let now = self.facts(server, login).await?;
+            if now.is_some_and(|facts| facts.link) {
+                tracing::info!(%login, %server, "a link was started over SSH");
+                return Ok(());
+            }
+            if Instant::now() >= until {
+                return Err(no_link(server, "it was started, but did not join in time"));
+            }
+        }
+    }
+
+    /// Begins to open a link for somebody who is signed in.
+    pub async fn open_link(
+        &self,
+        user: &User,
+        server: &ServerId,
+        address: &str,
+    ) -> Result<Progress<()>, Problem> {
+        match self.facts(server, &user.login).await? {
+            Some(facts) if facts.link => return Ok(Progress::Done(())),
+            Some(_) => {}
+            None => return Err(no_link(server, "its name service does not know you")),
+        }
+        let target = self.sshd_of(server).await?;
+        let begin = Begin {
+            purpose: purpose(user, server),
+            login: user.login.clone(),
+            server: server.clone(),
+            program: false,
+            password: Secret::default(),
+            starts_link: true,
+            address: address.to_owned(),
+        };
+        let held = self.begin(target, begin).await?;
+        self.link_on(None, held, None).await
+    }
+
+    /// Answers what the server asked.
+    pub async fn answer_link(
+        &self,
+        user: &User,
+        server: &ServerId,
+        id: &str,
+        address: &str,
+        answers: Vec<Secret>,
+    ) -> Result<Progress<()>, Problem> {
+        let wanted = purpose(user, server);
+        let held = self.inner.conversations.take(id, address, &wanted)?;
+        self.link_on(Some(id.to_owned()), held, Some(answers)).await
+    }
+
+    async fn link_on(
+        &self,
+        id: Option<String>,
+        held: Held,
+        answers: Option<Vec<Secret>>,
+    ) -> Result<Progress<()>, Problem> {
+        match self.advance(id, held, answers).await? {
+            Progress::Asked(question) => Ok(Progress::Asked(question)),
+            Progress::Done((held, finished)) => {
+                self.joined(&held, &finished).await?;
+                Ok(Progress::Done(()))
+            }
+        }
+    }
+}
+
+fn purpose(user: &User, server: &ServerId) -> Purpose {
+    Purpose::Link {
+        jti: user.jti.clone(),
+        server: server.clone(),
+    }
+}
+
+fn no_link(server: &ServerId, why: &str) -> Problem {
+    Problem::unavailable("no-link", format!("There is no link on {server}: {why}.")).action(
+        "Tell your administrator: `fastx-link` must be installed on that host, and the log of the server says more.",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_made_of_whole_words() {
+        let command = LinkCommand {
+            program: "/usr/lib/fastx/fastx-link".into(),
+            dir: "/run/fa'stx".into(),
+        };
+        assert_eq!(
+            command.line(),
+            r"exec '/usr/lib/fastx/fastx-link' run --dir '/run/fa'\''stx' --detach"
+        );
+    }
+}
