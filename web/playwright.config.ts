@@ -2,6 +2,8 @@ import { defineConfig } from "@playwright/test";
 
 /** FULL=1 runs every flow at every size, dark and light; otherwise only sign-in and start see the whole matrix. */
 const full = process.env.FULL === "1";
+/** PATIENCE=5 waits five times as long for everything, on a machine that has much else to do. */
+const patience = Number(process.env.PATIENCE ?? 1);
 
 export const SIZES = {
   phone: { width: 360, height: 740 },
@@ -23,8 +25,8 @@ export default defineConfig({
   fullyParallel: true,
   workers: 2,
   forbidOnly: true,
-  timeout: 30_000,
-  expect: { timeout: 10_000 },
+  timeout: 30_000 * patience,
+  expect: { timeout: 10_000 * patience },
   reporter: [["list"]],
   use: {
     launchOptions: {

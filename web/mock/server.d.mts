@@ -7,13 +7,22 @@ export interface Faults {
   relay: "open" | "refused" | "silent" | "unreachable";
   ssh: "plain" | "code" | "several" | "host-key";
   unlinked: string[];
+  noSystem: boolean;
 }
 export interface Mock {
   url: string;
   faults: Faults;
   startDelay: number;
   methods: string[];
-  state: { conversations: Map<string, unknown> };
+  state: {
+    conversations: Map<string, unknown>;
+    system: {
+      generation: number;
+      managedBy: { global: string; local: string };
+      global: Record<string, unknown>;
+      local: Record<string, unknown>;
+    };
+  };
   log: {
     logins: { method: string; login: string; password?: string; serverId?: string }[];
     keys: number[];
@@ -27,6 +36,9 @@ export interface Mock {
   removeSession(id: string): void;
   putServer(serverId: string, part: Record<string, unknown>): void;
   removeServer(serverId: string): void;
+  session(id: string): { shares: unknown[]; viewers: number };
+  look(id: string, ...viewers: string[]): void;
+  warn(id: string, minutes: number, text: string): void;
   endSession(id: string, reason?: string): void;
   cut(): void;
   restore(): void;

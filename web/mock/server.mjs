@@ -13,6 +13,7 @@ import {
   newId,
   session as newSession,
   token as newToken,
+  profiles,
   screenOf,
   server as serverRecord,
   users,
@@ -69,6 +70,8 @@ export async function createMock({
       ssh: "plain",
       /** Servers that want a sign-in before a start. */
       unlinked: [],
+      /** As on a server of an older version. */
+      noSystem: false,
     },
     methods,
     log: { keys: [], clipboard: [], sizes: [], opened: [], starts: [], logins: [] },
@@ -141,6 +144,18 @@ function hands(mock, later) {
       publish("session", { session: withName(mock, next) });
       return next;
     },
+    /** `viewers` look at a session now, by their logins. */
+    look(id, ...viewers) {
+      const since = new Date().toISOString();
+      const viewersList = viewers.map(login => ({ login, mode: "control", since, path: "direct" }));
+      mock.putSession({ id, viewers: viewers.length, viewersList });
+    },
+    /** The session ends soon, unless somebody wants it to stay. */
+    warn(id, minutes, text) {
+      const at = new Date(Date.now() + minutes * 60_000 + 1_000).toISOString();
+      mock.putSession({ id, endsAt: at, endsReason: text, warning: { at, text } });
+    },
+    session: id => mock.state.sessions.get(id),
     removeSession(id) {
       mock.state.sessions.delete(id);
       publish("sessionRemoved", { id });
@@ -227,8 +242,28 @@ function brief({ serverId, hostname, online }) {
   return { serverId, hostname, online };
 }
 
+/** A session as `login` may know it: shares are the owner's, and who shares with whom between the two. */
+function seenBy(session, login) {
+  const mine = session.login === login;
+  const share = session.shares.find(each => each.login === login || each.guests.includes(login));
+  const { shares, secrets, ...rest } = session;
+  return {
+    ...rest,
+    mine,
+    ...(mine ? { shares } : {}),
+    sharedWithMe: !mine && share ? { mode: share.mode, expires: share.expires } : null,
+  };
+}
+
+const maySee = (session, { login, all }) =>
+  all || session.login === login || seenBy(session, login).sharedWithMe !== null;
+
 function visible(event, { login, role, all }) {
-  if (event.name === "session") return all || event.data.session.login === login ? event.data : undefined;
+  if (event.login !== undefined && event.login !== login) return undefined;
+  if (event.name === "session") {
+    const { session } = event.data;
+    return maySee(session, { login, all }) ? { session: seenBy(session, login) } : undefined;
+  }
   if (event.name === "server" && role === "user") return { server: brief(event.data.server) };
   return event.data;
 }
@@ -359,6 +394,8 @@ async function api(mock, request, response, url, later) {
   if (verb === "GET /users") return send(response, 200, usersOf(mock, me));
   const token = /^\/tokens(?:\/([^/]+))?$/.exec(path);
   if (token) return tokens(mock, me, { request, response, url, id: token[1] });
+  const system = /^\/system\/(global|local)$/.exec(path);
+  if (system && !mock.faults.noSystem) return settings(mock, me, system[1], request, response);
   if (verb === "GET /events") {
     return events(
       mock,
@@ -377,6 +414,10 @@ async function api(mock, request, response, url, later) {
   if (linked && request.method === "POST")
     return link(mock, me, linked[1], linked[2], await body(request), response);
   if (verb === "POST /sessions") return startSession(mock, me, request, response, later);
+  const accepted = /^\/shares\/([^/]+)$/.exec(path);
+  if (accepted && request.method === "POST") return acceptShare(mock, me, accepted[1], response);
+  const share = /^\/sessions\/([^/]+)\/shares\/([^/]+)$/.exec(path);
+  if (share && request.method === "DELETE") return unshare(mock, me, share[1], share[2], response);
   const found = /^\/sessions\/([^/]+)(?:\/(\w+))?$/.exec(path);
   if (found) return oneSession(mock, me, { request, response, url, id: found[1], part: found[2], later });
   throw notFound();
@@ -413,10 +454,12 @@ function logIn(mock, wanted, response) {
 
 const wrongCredentials = () => new Refusal(401, "wrong-credentials", "User name or password is wrong");
 
+const FINGERPRINT = "SHA256:pW1b8gQyCq0pJ2bJf8l0bqkzq0m3mJ7i9GgXz4b6n2E";
+
 const unknownHostKey = server =>
-  new Refusal(403, "host-key-unknown", "The server's host key is not known", {
-    detail: `${server} shows the key SHA256:pW1b8gQyCq0pJ2bJf8l0bqkzq0m3mJ7i9GgXz4b6n2E, which nobody has accepted yet.`,
-    action: `An administrator compares the key and accepts it with \`fastx-node host-key accept ${server}\`, then try again.`,
+  new Refusal(403, "host-key-unknown", "The host is not known here", {
+    detail: `The key ${FINGERPRINT} of ${server}:22 is not among those that this server knows.`,
+    action: `An administrator compares the fingerprint with the host's own and runs \`fastx-node accept-host-key ${server}:22 ${FINGERPRINT}\` as the user of the service.`,
   });
 
 function signedIn(mock, login, response) {
@@ -518,6 +561,7 @@ function usersOf(mock, me) {
   const logins = new Set([...Object.keys(users), ...[...mock.state.sessions.values()].map(s => s.login)]);
   const count = (map, login) => [...map.values()].filter(each => each.login === login).length;
   return {
+    more: false,
     users: [...logins].map(login => ({
       login,
       tokens: count(mock.state.tokens, login),
@@ -525,12 +569,38 @@ function usersOf(mock, me) {
         .length,
       lastSignIn:
         [...mock.state.tokens.values()]
-          .filter(each => each.login === login && each.method !== "program")
+          .filter(each => each.login === login)
           .map(({ issued }) => issued)
           .sort()
           .at(-1) ?? null,
     })),
   };
+}
+
+async function settings(mock, me, scope, request, response) {
+  if (me.role !== "admin") throw notAllowed("Only administrators see the settings.");
+  const { system } = mock.state;
+  const managedBy = system.managedBy[scope];
+  if (request.method === "PUT") {
+    const { generation, document } = await body(request);
+    if (managedBy) {
+      throw new Refusal(409, "managed-by-kubernetes", "Kubernetes manages these settings", {
+        detail: `They come from ${managedBy}.`,
+        action: "Change the resource.",
+      });
+    }
+    if (generation !== system.generation) {
+      throw new Refusal(409, "config-changed", "The settings have changed meanwhile", {
+        detail: "Somebody else saved settings after you read them.",
+        action: "Read them again and repeat the change.",
+      });
+    }
+    system[scope] = document;
+    system.generation += 1;
+  }
+  const { generation } = system;
+  const document = system[scope];
+  send(response, 200, { scope, generation, revision: `4f1c2a9${generation}`, managedBy, document });
 }
 
 async function tokens(mock, me, { request, response, url, id }) {
@@ -539,6 +609,7 @@ async function tokens(mock, me, { request, response, url, id }) {
     const known = listed.get(id);
     if (!known || (known.login !== me.login && me.role !== "admin")) throw notFound();
     if (request.method === "PATCH") {
+      if (known.login !== me.login) throw notFound();
       listed.set(id, { ...known, label: (await body(request)).label });
       return send(response, 204);
     }
@@ -549,7 +620,7 @@ async function tokens(mock, me, { request, response, url, id }) {
   if (request.method === "POST") {
     const { label, days = 30 } = await body(request);
     const expires = new Date(Date.now() + days * 24 * 3600_000).toISOString();
-    const made = newToken({ login: me.login, label, method: "program", address: "", expires });
+    const made = newToken({ login: me.login, label, expires });
     listed.set(made.id, made);
     return send(response, 201, { token: `fastx_${newId()}${newId()}`, id: made.id });
   }
@@ -558,6 +629,7 @@ async function tokens(mock, me, { request, response, url, id }) {
   if ((all || login) && me.role !== "admin") throw notAllowed("Only administrators see tokens of others.");
   const wanted = [...listed.values()].filter(each => all || each.login === (login ?? me.login));
   send(response, 200, {
+    more: false,
     tokens: wanted.map(({ login: owner, ...each }) => ({
       ...each,
       current: each.id === me.tokenId,
@@ -584,8 +656,8 @@ function events(mock, me, request, response) {
     return;
   }
   const sessions = [...mock.state.sessions.values()]
-    .filter(session => me.all || session.login === me.login)
-    .map(session => withName(mock, session));
+    .filter(session => maySee(session, me))
+    .map(session => seenBy(withName(mock, session), me.login));
   const servers = [...mock.state.servers.values()].map(full).map(me.role === "user" ? brief : entry => entry);
   const id = `${mock.epoch}-${mock.counter}`;
   response.write(`id: ${id}\nevent: reset\ndata: ${JSON.stringify({ sessions, servers })}\n\n`);
@@ -650,7 +722,7 @@ async function startSession(mock, me, request, response, later) {
     steps: [{ script: "most-free-memory", outcome: "chose", detail: serverId, micros: 412 }],
     configRevision: "4f1c2a9",
   };
-  const result = { session: withName(mock, session), decision };
+  const result = { session: seenBy(withName(mock, session), me.login), decision };
   mock.state.starts.set(key, result);
   mock.putSession(session);
   if (mock.faults.refuse !== "never-runs") {
@@ -662,12 +734,68 @@ async function startSession(mock, me, request, response, later) {
   send(response, 201, result);
 }
 
+const MOST_MINUTES = 7 * 24 * 60;
+
+async function shareSession(mock, me, session, request, response) {
+  if (session.login !== me.login) throw notAllowed("Only its owner may share a session.");
+  const { login = "", mode, minutes } = await body(request);
+  if (!(minutes >= 1 && minutes <= MOST_MINUTES)) {
+    throw new Refusal(422, "bad-request", "The request is not valid", {
+      detail: "`minutes` is between 1 and 10080.",
+    });
+  }
+  const expires = new Date(Date.now() + minutes * 60_000).toISOString();
+  const made = { id: newId(), login, guests: [], mode, expires };
+  const secret = login ? undefined : newId() + newId();
+  if (secret) mock.state.shareLinks.set(secret, { session: session.id, share: made.id });
+  mock.putSession({ id: session.id, shares: [...session.shares, made] });
+  send(response, 201, { ...made, ...(secret ? { url: `/share/${secret}` } : {}) });
+}
+
+function unshare(mock, me, id, shareId, response) {
+  const session = mock.state.sessions.get(id);
+  if (session?.login !== me.login || !session.shares.some(each => each.id === shareId)) throw notFound();
+  const gone = session.shares.find(each => each.id === shareId);
+  mock.putSession({ id, shares: session.shares.filter(each => each !== gone) });
+  for (const login of [gone.login, ...gone.guests]) if (login) mock.publish("sessionRemoved", { id }, login);
+  send(response, 204);
+}
+
+function acceptShare(mock, me, secret, response) {
+  const link = mock.state.shareLinks.get(secret);
+  const session = link && mock.state.sessions.get(link.session);
+  const share = session?.shares.find(each => each.id === link.share);
+  if (!share) {
+    throw new Refusal(404, "no-share", "The link does not work any more", {
+      detail: "Its time is over, its owner took it back, or the session has ended.",
+      action: "Ask for a new link.",
+    });
+  }
+  if (session.login !== me.login) {
+    const guests = [...new Set([...share.guests, me.login])];
+    const shares = session.shares.map(each => (each.id === share.id ? { ...each, guests } : each));
+    mock.putSession({ id: session.id, shares });
+  }
+  send(response, 200, { sessionId: session.id });
+}
+
 async function oneSession(mock, me, { request, response, url, id, part, later }) {
   const session = mock.state.sessions.get(id);
-  if (!session || (me.role === "user" && session.login !== me.login)) throw notFound();
+  if (!session || !maySee(session, { login: me.login, all: me.role !== "user" })) throw notFound();
+  const limits = profiles[session.profile] ?? profiles[""];
   switch (`${request.method} ${part ?? ""}`) {
     case "GET ":
-      return send(response, 200, { session: withName(mock, session) });
+      return send(response, 200, { session: { ...seenBy(withName(mock, session), me.login), limits } });
+    case "DELETE record":
+      if (session.state !== "ended" && mock.state.servers.get(session.serverId)?.online !== false)
+        throw new Refusal(409, "session-alive", "The session still runs");
+      mock.removeSession(id);
+      return send(response, 204);
+    case "POST shares":
+      return shareSession(mock, me, session, request, response);
+    case "POST stay":
+      mock.putSession({ id, endsAt: null, endsReason: "", warning: null });
+      return send(response, 204);
     case "DELETE ":
       mock.putSession({ id, state: "ending" });
       later(mock.startDelay, () => {
@@ -677,10 +805,12 @@ async function oneSession(mock, me, { request, response, url, id, part, later })
       return send(response, 202);
     case "PATCH ":
       mock.putSession({ id, ...(await body(request)) });
-      return send(response, 200, { session: withName(mock, mock.state.sessions.get(id)) });
+      return send(response, 200, {
+        session: seenBy(withName(mock, mock.state.sessions.get(id)), me.login),
+      });
     case "POST disconnect":
       mock.closeDisplays(4408, `Disconnected by ${me.login}.`, id);
-      mock.putSession({ id, viewers: 0, lastDisconnect: new Date().toISOString() });
+      mock.putSession({ id, viewers: 0, viewersList: [], lastDisconnect: new Date().toISOString() });
       return send(response, 204);
     case "POST connect":
       return connect(mock, me, session, (await body(request)).mode, response);
@@ -705,7 +835,9 @@ async function oneSession(mock, me, { request, response, url, id, part, later })
   }
 }
 
-function connect(mock, me, session, mode, response) {
+function connect(mock, me, session, wanted, response) {
+  // A share to look at is one to look at, whatever was asked for.
+  const mode = seenBy(session, me.login).sharedWithMe?.mode === "view" ? "view" : wanted;
   if (session.state === "ended")
     throw new Refusal(410, "session-ended", "The session has ended", { detail: session.endReason });
   const attempt = newId();
@@ -765,12 +897,13 @@ function upgrade(mock, request, socket, way) {
   if (!session) return line.close(4404, "there is no such session");
   if (session.state === "ended") return line.close(4410, session.endReason);
   if (mock.faults[way] === "unreachable") return line.close(4503, "");
-  const entry = { line, session: session.id };
+  const since = new Date().toISOString();
+  const entry = { line, session: session.id, login: ticket.login, mode: ticket.mode, since, path: way };
   mock.lines.add(entry);
   mock.log.opened.push({ way, session: session.id, mode: ticket.mode });
   mock.putSession({
     id: session.id,
-    viewers: viewersOf(mock, session.id),
+    ...viewersOf(mock, session.id),
     lastConnect: new Date().toISOString(),
   });
   line.on("close", () => {
@@ -778,7 +911,7 @@ function upgrade(mock, request, socket, way) {
     if (!mock.state.sessions.has(session.id)) return;
     mock.putSession({
       id: session.id,
-      viewers: viewersOf(mock, session.id),
+      ...viewersOf(mock, session.id),
       lastDisconnect: new Date().toISOString(),
     });
   });
@@ -798,5 +931,7 @@ function bridge(line, display) {
 }
 
 function viewersOf(mock, id) {
-  return [...mock.lines].filter(({ session }) => session === id).length;
+  const here = [...mock.lines].filter(({ session }) => session === id);
+  const viewersList = here.map(({ login, mode, since, path }) => ({ login, mode, since, path }));
+  return { viewers: here.length, viewersList };
 }

@@ -10,6 +10,7 @@ export const newId = () => randomBytes(8).toString("hex");
 export const users = {
   student: { password: "student", role: "user", groups: ["staff"] },
   operator: { password: "operator", role: "manager", groups: ["staff", "operators"] },
+  helper: { password: "helper", role: "user", groups: ["staff"] },
   chief: { password: "chief", role: "admin", groups: ["staff"] },
 };
 
@@ -89,6 +90,12 @@ export function session(part = {}) {
     id,
     serverId: "node-1",
     login: "student",
+    shares: [],
+    viewersList: [],
+    idleSince: null,
+    endsAt: null,
+    endsReason: "",
+    warning: null,
     state: "running",
     name: "Desktop",
     application: "desktop",
@@ -125,6 +132,9 @@ const defaultSessions = () => [
     started: ago(60 * 26),
     lastConnect: ago(30),
     viewers: 1,
+    viewersList: [
+      { login: "student", mode: "control", since: ago(30), path: "relay", address: "192.0.2.17" },
+    ],
     version: 9,
   }),
   session({
@@ -163,14 +173,61 @@ const defaultTokens = () => [
   token({
     id: "t2",
     label: "Nightly render",
-    method: "program",
-    address: "",
+    method: "ssh",
     issued: ago(60 * 24 * 12),
     expires: after(days(78)),
   }),
   token({ id: "t3", method: "oidc", address: "2001:db8::7", issued: ago(95) }),
   token({ id: "t4", login: "operator", method: "local", address: "192.0.2.80", issued: ago(300) }),
 ];
+
+/** Profiles as the configuration has them; sessions name one, or none for the first. */
+export const profiles = {
+  "": { maxGeometry: "", disconnectIdleSeconds: 0, endDisconnectedSeconds: 0, clipboard: "both" },
+  gpu: {
+    maxGeometry: "2560x1440",
+    disconnectIdleSeconds: 1800,
+    endDisconnectedSeconds: 7200,
+    clipboard: "out",
+  },
+};
+
+/** The configuration as administrators see it: of all servers, and of the one that answers. */
+const defaultSystem = () => ({
+  generation: 7,
+  managedBy: { global: "", local: "" },
+  global: {
+    schema: 1,
+    displayName: "Physics lab",
+    message: "Maintenance on Friday at 18:00. Sessions keep running.",
+    methods: ["ssh", "local"],
+    roles: { adminUsers: ["chief"], adminGroups: [], managerUsers: [], managerGroups: ["operators"] },
+    scripts: [],
+    scriptLimits: { timeMs: 200, memoryBytes: 67108864 },
+    applications: applications.map(each => ({ ...each, command: commands[each.name] })),
+    profiles: [
+      { name: "default", ...profiles[""] },
+      { name: "gpu", ...profiles.gpu },
+    ],
+    offlineGraceSeconds: 86400,
+    trustedProxies: [],
+    webOrigins: [],
+    logLevel: "info",
+    managedBy: "",
+  },
+  local: {
+    schema: 1,
+    hostname: "node-1.lab.example.org",
+    urls: ["https://node-1.lab.example.org:3300"],
+    peerUrls: [],
+    startSessions: true,
+    logins: true,
+    directConnections: true,
+    staticData: { rack: "A1", gpu: false },
+    debug: [],
+    managedBy: "",
+  },
+});
 
 /** A whole cluster; `empty` leaves out the sessions. */
 export function createState({ empty = false } = {}) {
@@ -184,6 +241,8 @@ export function createState({ empty = false } = {}) {
     logins: new Map(),
     tokens: new Map(defaultTokens().map(entry => [entry.id, entry])),
     conversations: new Map(),
+    system: defaultSystem(),
+    shareLinks: new Map(),
     tickets: new Map(),
     starts: new Map(),
   };

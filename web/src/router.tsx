@@ -76,10 +76,42 @@ const tokens = createRoute({
   component: lazyRouteComponent(() => import("./screens/account/tokens.tsx"), "MyTokens"),
 });
 
-const servers = createRoute({
+const shared = createRoute({
   getParentRoute: () => shell,
-  path: "/manage/servers",
+  path: "/share/$secret",
+  component: lazyRouteComponent(() => import("./screens/session/accept-share.tsx"), "AcceptShare"),
+});
+
+const manage = createRoute({
+  getParentRoute: () => shell,
+  path: "/manage",
+  component: lazyRouteComponent(() => import("./screens/manage/manage.tsx"), "Manage"),
+});
+
+const manageIndex = createRoute({
+  getParentRoute: () => manage,
+  path: "/",
+  beforeLoad: () => {
+    throw redirect({ to: "/manage/servers", replace: true });
+  },
+});
+
+const servers = createRoute({
+  getParentRoute: () => manage,
+  path: "/servers",
   component: lazyRouteComponent(() => import("./screens/manage/servers.tsx"), "Servers"),
+});
+
+const allSessions = createRoute({
+  getParentRoute: () => manage,
+  path: "/sessions",
+  component: lazyRouteComponent(() => import("./screens/manage/all-sessions.tsx"), "AllSessions"),
+});
+
+const users = createRoute({
+  getParentRoute: () => manage,
+  path: "/users",
+  component: lazyRouteComponent(() => import("./screens/manage/users.tsx"), "Users"),
 });
 
 const desktop = createRoute({
@@ -90,7 +122,16 @@ const desktop = createRoute({
 
 const tree = root.addChildren([
   signIn,
-  signedIn.addChildren([shell.addChildren([home, start, tokens, servers]), desktop]),
+  signedIn.addChildren([
+    shell.addChildren([
+      home,
+      start,
+      tokens,
+      shared,
+      manage.addChildren([manageIndex, servers, allSessions, users]),
+    ]),
+    desktop,
+  ]),
 ]);
 
 export function buildRouter(queries: QueryClient) {

@@ -30,7 +30,7 @@ test.describe("sign-ins and tokens", () => {
     await page.getByRole("button", { name: "More for Nightly render" }).click();
     await page.getByRole("menuitem", { name: "Revoke" }).click();
     const dialog = page.getByRole("dialog", { name: "Revoke Nightly render?" });
-    await expect(dialog).toContainText("The program that uses it is refused at once");
+    await expect(dialog).toContainText("Whoever uses it is signed out at once");
     await expect(dialog.getByRole("button", { name: "Cancel" })).toBeFocused();
     await expectAccessible(page);
     await look(page, "token-revoke");

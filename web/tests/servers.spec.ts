@@ -77,8 +77,8 @@ test.describe("manage servers", () => {
 
   test("is for managers", async ({ page, open }) => {
     await open("/manage/servers", "student");
-    await expect(page.getByRole("heading", { name: "Only managers see the servers" })).toBeVisible();
-    await expect(page.getByRole("link", { name: "Servers" })).toHaveCount(0);
+    await expect(page.getByRole("heading", { name: "Only managers see this" })).toBeVisible();
+    await expect(page.getByRole("link", { name: "Manage" })).toHaveCount(0);
   });
 });
 

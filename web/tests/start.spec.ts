@@ -161,7 +161,7 @@ test.describe("start on a server that does not know the reader yet", () => {
     mock.faults.ssh = "host-key";
     await open("/");
     await page.getByRole("button", { name: "Desktop" }).click();
-    await expect(page.getByRole("alert")).toContainText("fastx-node host-key accept node-3");
+    await expect(page.getByRole("alert")).toContainText("fastx-node accept-host-key node-3:22");
     await expectAccessible(page);
   });
 });

@@ -11,10 +11,15 @@ import type {
   Me,
   NewToken,
   OneSession,
+  Scope,
+  Share,
+  ShareMode,
   SignInAnswer,
   SignInRequest,
   StartAnswer,
   StartRequest,
+  SystemChange,
+  SystemSettings,
   Tokens,
   Users,
   ViewMode,
@@ -36,7 +41,7 @@ export type Asked<T> =
   | { conversation: Conversation; done?: undefined };
 
 interface Options {
-  method?: "GET" | "POST" | "PATCH" | "DELETE";
+  method?: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   body?: unknown;
   headers?: Record<string, string>;
   limit?: number;
@@ -164,8 +169,32 @@ export const api = {
     await send(session(id), { method: "DELETE" });
   },
 
+  /** Forgets the record of a session that is over, or whose server is gone. */
+  async purge(id: string): Promise<void> {
+    await send(`${session(id)}/record`, { method: "DELETE" });
+  },
+
   async rename(id: string, name: string): Promise<void> {
     await send(session(id), { method: "PATCH", body: { name } });
+  },
+
+  /** An empty login makes a link; the answer is the only place where it is shown. */
+  share: (id: string, wish: { login: string; mode: ShareMode; minutes: number }) =>
+    json<Share>(`${session(id)}/shares`, { method: "POST", body: wish }),
+
+  async unshare(id: string, share: string): Promise<void> {
+    await send(`${session(id)}/shares/${encodeURIComponent(share)}`, { method: "DELETE" });
+  },
+
+  /** Puts the session of a link among the reader's; answers its id. */
+  acceptShare: (secret: string) =>
+    json<{ sessionId: string }>(`/shares/${encodeURIComponent(secret)}`, { method: "POST" }).then(
+      answer => answer.sessionId,
+    ),
+
+  /** Answers the warning that the session is about to end. */
+  async stay(id: string): Promise<void> {
+    await send(`${session(id)}/stay`, { method: "POST" });
   },
 
   session: (id: string, signal?: AbortSignal) =>
@@ -199,6 +228,11 @@ export const api = {
   },
 
   users: (signal?: AbortSignal) => json<Users>("/users", { signal }),
+
+  system: (scope: Scope, signal?: AbortSignal) => json<SystemSettings>(`/system/${scope}`, { signal }),
+
+  saveSystem: (scope: Scope, change: SystemChange) =>
+    json<SystemSettings>(`/system/${scope}`, { method: "PUT", body: change }),
 
   /** The open event stream, of everybody's sessions for managers; the caller reads its body. */
   async events(

@@ -1,8 +1,24 @@
 /** The documents of the node's HTTP API under their plain names; `schema.ts` is generated from `openapi.json`. */
-import type { MoreInfo, MoreProblem, MoreSignIn } from "./coming.ts";
+import type { MoreInfo, MoreProblem, MoreSession, MoreSignIn } from "./coming.ts";
 import type { components } from "./schema.ts";
 
-export type { Conversation, NewToken, Prompt, Token, Tokens, User, Users } from "./coming.ts";
+export type {
+  Conversation,
+  Document,
+  NewToken,
+  Prompt,
+  Scope,
+  SessionLimits,
+  SessionViewer,
+  Share,
+  ShareMode,
+  SystemChange,
+  SystemSettings,
+  Token,
+  Tokens,
+  User,
+  Users,
+} from "./coming.ts";
 
 type Schemas = components["schemas"];
 
@@ -16,10 +32,10 @@ export type SignInAnswer = Omit<Schemas["LoginAnswer"], "user"> & { user: Me };
 export type Application = Schemas["Application"];
 export type Applications = Schemas["Applications"];
 export type SessionState = Schemas["State"];
-export type Session = Schemas["Session"];
-export type OneSession = Schemas["OneSession"];
+export type Session = Schemas["Session"] & MoreSession;
+export type OneSession = { session: Session };
 export type StartRequest = Partial<Schemas["StartSession"]>;
-export type StartAnswer = Schemas["StartedSession"];
+export type StartAnswer = Omit<Schemas["StartedSession"], "session"> & OneSession;
 export type ServerVerdict = Schemas["Verdict"];
 export type Decision = Schemas["Decision"];
 export type ViewMode = Schemas["ViewerMode"];

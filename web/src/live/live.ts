@@ -2,7 +2,16 @@
 import { useEffect, useMemo } from "react";
 import { api } from "../api/client.ts";
 import type { Session } from "../api/types.ts";
-import { EMPTY, type LiveState, reduce, type Server, serversOf, sessionsOf, withSession } from "./reducer.ts";
+import {
+  EMPTY,
+  type LiveState,
+  reduce,
+  type Server,
+  serversOf,
+  sessionsOf,
+  sharedOf,
+  withSession,
+} from "./reducer.ts";
 import { Store, useStore } from "./store.ts";
 import { EventStream, type LineState } from "./stream.ts";
 
@@ -76,6 +85,11 @@ export function useServer(id: string | undefined): Server | undefined {
 export function useSessions(login: string): Session[] {
   const state = useStore(live, value => value);
   return useMemo(() => sessionsOf(state, login), [state, login]);
+}
+
+export function useSharedWithMe(login: string): Session[] {
+  const state = useStore(live, value => value);
+  return useMemo(() => sharedOf(state, login), [state, login]);
 }
 
 export function useAllSessions(): Readonly<Record<string, Session>> {

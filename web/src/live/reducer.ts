@@ -82,6 +82,13 @@ export function sessionsOf(state: LiveState, login: string): Session[] {
     .sort((a, b) => b.started.localeCompare(a.started) || a.id.localeCompare(b.id));
 }
 
+/** What others share with the reader; as steady as the reader's own. */
+export function sharedOf(state: LiveState, login: string): Session[] {
+  return Object.values(state.sessions)
+    .filter(session => session.sharedWithMe && session.login !== login && session.state !== "ended")
+    .sort((a, b) => b.started.localeCompare(a.started) || a.id.localeCompare(b.id));
+}
+
 export function serversOf(state: LiveState): Server[] {
   return Object.values(state.servers).sort((a, b) =>
     a.hostname.localeCompare(b.hostname, undefined, { numeric: true }),

@@ -1,6 +1,14 @@
 /** What surrounds the screens: name, the few ways to go, the account. */
 import { Menu, UnstyledButton } from "@mantine/core";
-import { IconChevronDown, IconHelp, IconKey, IconLogout, IconServer, IconStack2 } from "@tabler/icons-react";
+import {
+  IconChevronDown,
+  IconHelp,
+  IconKey,
+  IconLogout,
+  IconServer,
+ 
+  IconStack2,
+} from "@tabler/icons-react";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { Link, Outlet, useNavigate } from "@tanstack/react-router";
 import { lazy, useState } from "react";
@@ -36,9 +44,9 @@ export function Shell() {
                 <IconStack2 size={18} stroke={1.7} aria-hidden />
                 <span>{text.shell.sessions}</span>
               </Link>
-              <Link to="/manage/servers" className={classes.link}>
+              <Link to="/manage" className={classes.link}>
                 <IconServer size={18} stroke={1.7} aria-hidden />
-                <span>{text.shell.servers}</span>
+                <span>{text.shell.manage}</span>
               </Link>
             </nav>
           ) : null}

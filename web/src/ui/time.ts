@@ -35,6 +35,27 @@ export function ago(at: string | number, now: number): string {
   return relative.format(-Math.floor(passed / DAY), "day");
 }
 
+/** "in 10 minutes"; what is due already is a moment away. */
+export function ahead(at: string | number, now: number): string {
+  const left = new Date(at).getTime() - now;
+  if (left < MINUTE) return "in less than a minute";
+  if (left < 2 * HOUR) return relative.format(Math.round(left / MINUTE), "minute");
+  if (left < 2 * DAY) return relative.format(Math.round(left / HOUR), "hour");
+  return relative.format(Math.round(left / DAY), "day");
+}
+
+/** "2 hours", "10 minutes": a span in its largest unit that says it whole. */
+export function span(seconds: number): string {
+  const units = [
+    [86_400, "day"],
+    [3_600, "hour"],
+    [60, "minute"],
+  ] as const;
+  const [size, unit] = units.find(([each]) => seconds >= each && seconds % each === 0) ?? [1, "second"];
+  const count = seconds / size;
+  return `${count} ${unit}${count === 1 ? "" : "s"}`;
+}
+
 export function fullTime(at: string | number): string {
   return full.format(new Date(at));
 }

@@ -13,7 +13,7 @@ export function methodWords(method: string): string {
 }
 
 export function nameOf(token: Token): string {
-  return token.label || (token.method === "program" ? words.methods.program : words.browser);
+  return token.label || words.unnamed;
 }
 
 /** `owned` adds whose each is. */

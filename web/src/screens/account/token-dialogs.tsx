@@ -19,7 +19,7 @@ import classes from "./tokens.module.css";
 
 const words = text.tokens;
 const LONGEST = 64;
-const DAYS = [1, 7, 30, 90, 365] as const;
+const DAYS = [1, 7, 30, 90] as const;
 const USUAL_DAYS = 30;
 
 interface OpenProps {
@@ -209,17 +209,11 @@ export function RevokeDialog({ token, opened, onClose }: TokenProps) {
       onConfirm={() => revoke.mutate()}
       onClose={onClose}
     >
+      <p>{token.current ? words.signOutLoss : words.revokeLoss}</p>
       <p>
-        {token.current
-          ? words.signOutLoss
-          : token.method === "program"
-            ? words.revokeProgram
-            : words.revokeLoss}
-      </p>
-      <p className={classes.name}>
-        {token.login ? `${token.login}, ` : ""}
-        {words.columns.issued} <When at={token.issued} as="clock" />
-        {token.address ? `, ${token.address}` : ""}
+        {token.login ? `${words.of(token.login)}, ` : ""}
+        {words.since} <When at={token.issued} as="clock" />
+        {token.address ? `, ${words.from(token.address)}` : ""}
       </p>
     </Confirm>
   );

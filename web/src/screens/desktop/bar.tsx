@@ -14,6 +14,7 @@ import {
   IconPlugX,
   IconPower,
   IconScreenShare,
+  IconUsers,
   type TablerIcon,
 } from "@tabler/icons-react";
 import { type ReactNode, type RefObject, useEffect, useId, useRef, useState } from "react";
@@ -40,6 +41,12 @@ interface Props {
   edge: Edge;
   capture: boolean;
   clipboard: SharedClipboard;
+  /** Which way text may go: `off`, `in`, `out`, `both`. */
+  clipboardRule: string;
+  /** Shared with the reader to look at. */
+  onlyLook: boolean;
+  /** How many are connected, the reader too. */
+  here: number;
   shown: boolean;
   onShown: (shown: boolean) => void;
   onLook: (look: Partial<Look>) => void;
@@ -47,7 +54,9 @@ interface Props {
   onCapture: (on: boolean) => void;
   onTouchKeyboard: () => void;
   onDisconnect: () => void;
-  onEnd: () => void;
+  onShare: () => void;
+  /** Only for whoever may end it. */
+  onEnd?: () => void;
 }
 
 /** How long the bar stays after the pointer has left it. */
@@ -122,7 +131,7 @@ interface ItemsProps extends Props {
 }
 
 function Items(props: ItemsProps) {
-  const { viewer, live, candidate, look, capture, clipboard, onShown, onDisconnect, onEnd } = props;
+  const { viewer, live, candidate, look, capture, clipboard, onShown, onDisconnect, onShare, onEnd } = props;
   const words = text.desktop;
   const full = useFullScreen(capture);
   const panel = { edge: props.edge, open: props.open, setOpen: props.setOpen };
@@ -132,7 +141,7 @@ function Items(props: ItemsProps) {
         <ViewPanel {...props} />
       </Panel>
       <Panel {...panel} name={words.clipboard} icon={IconClipboard} disabled={!live}>
-        <ClipboardPanel clipboard={clipboard} canSend={live && !look.viewOnly} />
+        <ClipboardPanel clipboard={clipboard} rule={props.clipboardRule} canSend={live && !look.viewOnly} />
       </Panel>
       <Panel {...panel} name={words.keys} icon={IconKeyboard} disabled={!live || look.viewOnly}>
         <KeysPanel {...props} />
@@ -142,6 +151,13 @@ function Items(props: ItemsProps) {
           <Statistics viewer={viewer} candidate={candidate} />
         </div>
       </Panel>
+      <Item
+        edge={props.edge}
+        label={text.sharing.open}
+        icon={IconUsers}
+        {...(props.here > 1 ? { count: props.here } : {})}
+        onClick={onShare}
+      />
       {full.possible ? (
         <Item
           edge={props.edge}
@@ -152,7 +168,7 @@ function Items(props: ItemsProps) {
       ) : null}
       <span className={classes.gap} aria-hidden />
       <Item edge={props.edge} label={words.disconnect} icon={IconPlugX} onClick={onDisconnect} />
-      <Item edge={props.edge} label={words.end} icon={IconPower} danger onClick={onEnd} />
+      {onEnd ? <Item edge={props.edge} label={words.end} icon={IconPower} danger onClick={onEnd} /> : null}
       {live ? (
         <Item
           edge={props.edge}
@@ -187,14 +203,25 @@ interface ItemProps {
   label: string;
   icon: TablerIcon;
   danger?: boolean;
+  count?: number;
   onClick: () => void;
 }
 
-function Item({ edge, label, icon: Icon, danger = false, onClick }: ItemProps) {
+function Item({ edge, label, icon: Icon, danger = false, count, onClick }: ItemProps) {
   return (
     <Tooltip label={label} position={AWAY[edge]}>
-      <ActionIcon aria-label={label} size={36} {...(danger ? { color: "red" } : {})} onClick={onClick}>
+      <ActionIcon
+        aria-label={count ? `${label}, ${count}` : label}
+        size={36}
+        {...(danger ? { color: "red" } : {})}
+        onClick={onClick}
+      >
         <Icon size={19} stroke={1.7} aria-hidden />
+        {count ? (
+          <span className={classes.count} aria-hidden>
+            {count}
+          </span>
+        ) : null}
       </ActionIcon>
     </Tooltip>
   );
@@ -267,7 +294,7 @@ function Choice<T extends string>({ label, value, options, onChange }: ChoicePro
   );
 }
 
-function ViewPanel({ look, edge, onLook, onEdge }: Props) {
+function ViewPanel({ look, edge, onlyLook, onLook, onEdge }: Props) {
   const words = text.desktop;
   return (
     <div className={panels.panel}>
@@ -287,6 +314,8 @@ function ViewPanel({ look, edge, onLook, onEdge }: Props) {
       <Switch
         label={words.viewOnly}
         checked={look.viewOnly}
+        disabled={onlyLook}
+        {...(onlyLook ? { description: text.sharing.viewOnly } : {})}
         onChange={event => onLook({ viewOnly: event.currentTarget.checked })}
       />
     </div>

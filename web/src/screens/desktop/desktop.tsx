@@ -2,20 +2,22 @@
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, useNavigate } from "@tanstack/react-router";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
-import { api } from "../../api/client.ts";
 import { toProblem } from "../../api/problem.ts";
 import type { Session } from "../../api/types.ts";
 import { LeaveChord } from "../../display/chord.ts";
 import type { ViewerState } from "../../display/state.ts";
 import type { Fit, Look, Quality } from "../../display/viewer.ts";
 import { useKnown, useSession } from "../../live/live.ts";
+import { useMe } from "../../me.ts";
 import { usePreference } from "../../preferences.ts";
 import { text } from "../../text.ts";
 import { Lazily } from "../../ui/lazily.tsx";
 import { usePageTitle } from "../../ui/title.ts";
 import { say } from "../../ui/toasts.tsx";
-import { titleOf } from "../home/standing.ts";
-import { EndDialog } from "../session/dialogs.ts";
+import { isMine, titleOf } from "../home/standing.ts";
+import { EndDialog, ShareDialog } from "../session/dialogs.ts";
+import { EndingNote } from "../session/ending.tsx";
+import { oneSessionQuery } from "../session/one-session.ts";
 import { FIXED_SIZE_PARAM } from "../start/request.ts";
 import { useAlsoOpen } from "./also-open.ts";
 import { Bar, EDGES } from "./bar.tsx";
@@ -38,11 +40,14 @@ function SessionDesktop({ id }: { id: string }) {
   const { session, missing } = useWantedSession(id);
   const title = session ? titleOf(session, text.session.unnamed) : text.session.unnamed;
   usePageTitle(title);
-  const { look, change } = useLook(session);
+  const me = useMe();
+  const shared = session && !isMine(session, me.login) ? session.sharedWithMe : undefined;
+  const { look, change } = useLook(session, shared?.mode === "view");
   const [edge, setEdge] = usePreference("barEdge", EDGES as unknown as [(typeof EDGES)[number]]);
   const [capture, setCapture] = usePreference("captureKeys", ["off", "on"]);
   const [shown, setShown] = useState(true);
   const [ending, setEnding] = useState(false);
+  const [sharing, setSharing] = useState(false);
   const clipboardIn = useRef<(words: string) => void>(() => undefined);
   const ready = session !== undefined && session.state !== "starting" && session.state !== "ended";
   const opened = useOnce(ready);
@@ -58,6 +63,8 @@ function SessionDesktop({ id }: { id: string }) {
   const clipboard = useClipboard(viewer, live);
   clipboardIn.current = clipboard.onRemote;
   const refused = useRefusedKeys(state);
+  const comeBack = useComeBack(state, () => viewer.current?.retryNow());
+  const rule = useQuery({ ...oneSessionQuery(id), enabled: live }).data?.limits?.clipboard;
   const touchField = useRef<HTMLTextAreaElement>(null);
   const screen = useLeaveChord(useCallback(() => setShown(true), []));
   useAlsoOpen(
@@ -89,6 +96,9 @@ function SessionDesktop({ id }: { id: string }) {
           edge={edge}
           capture={capture === "on"}
           clipboard={clipboard}
+          clipboardRule={rule ?? "both"}
+          onlyLook={shared?.mode === "view"}
+          here={session?.viewers ?? 0}
           shown={shown}
           onShown={setShown}
           onLook={change}
@@ -96,10 +106,23 @@ function SessionDesktop({ id }: { id: string }) {
           onCapture={on => setCapture(on ? "on" : "off")}
           onTouchKeyboard={() => touchField.current?.focus()}
           onDisconnect={() => void navigate({ to: "/" })}
-          onEnd={() => setEnding(true)}
+          onShare={() => setSharing(true)}
+          {...(shared ? {} : { onEnd: () => setEnding(true) })}
         />
       )}
+      {session && live && !shared ? <EndingNote session={session} title={title} floating /> : null}
       <TouchKeyboard viewer={viewer} field={touchField} />
+      {session ? (
+        <Lazily opened={sharing}>
+          <ShareDialog
+            session={session}
+            title={title}
+            opened={sharing}
+            onClose={() => setSharing(false)}
+            onDisconnect={comeBack}
+          />
+        </Lazily>
+      ) : null}
       {session ? (
         <Lazily opened={ending}>
           <EndDialog
@@ -120,18 +143,32 @@ function SessionDesktop({ id }: { id: string }) {
 function useWantedSession(id: string): { session: Session | undefined; missing: boolean } {
   const known = useKnown();
   const told = useSession(id);
-  const asked = useQuery({
-    queryKey: ["session", id],
-    queryFn: ({ signal }) => api.session(id, signal),
-    enabled: known && !told,
-  });
+  const asked = useQuery({ ...oneSessionQuery(id), enabled: known && !told });
   const last = useRef<Session>(undefined);
   last.current = told ?? asked.data ?? last.current;
   const missing = last.current === undefined && asked.isError && toProblem(asked.error).status === 404;
   return { session: last.current, missing };
 }
 
-function useLook(session: Session | undefined): { look: Look; change: (part: Partial<Look>) => void } {
+/** Comes back once after disconnecting everybody, oneself too. */
+function useComeBack(state: ViewerState, retry: () => void): () => void {
+  const wanted = useRef(false);
+  const latest = useRef(retry);
+  latest.current = retry;
+  useEffect(() => {
+    if (state.kind !== "paused" || !wanted.current) return;
+    wanted.current = false;
+    latest.current();
+  }, [state]);
+  return useCallback(() => {
+    wanted.current = true;
+  }, []);
+}
+
+function useLook(
+  session: Session | undefined,
+  onlyLook: boolean,
+): { look: Look; change: (part: Partial<Look>) => void } {
   const fixed = session?.params?.[FIXED_SIZE_PARAM] === "fixed";
   const [kept, setKept] = usePreference<Fit>("fit", ["resize", "scale", "actual"]);
   const [quality, setQuality] = usePreference<Quality>("quality", ["auto", "sharp", "fast"]);
@@ -139,7 +176,10 @@ function useLook(session: Session | undefined): { look: Look; change: (part: Par
   const [viewOnly, setViewOnly] = useState(false);
   // A session of chosen size keeps it, unless the reader says otherwise here.
   const fit = chosen ?? (fixed ? "scale" : kept);
-  const look = useMemo(() => ({ fit, quality, viewOnly }), [fit, quality, viewOnly]);
+  const look = useMemo(
+    () => ({ fit, quality, viewOnly: viewOnly || onlyLook }),
+    [fit, quality, viewOnly, onlyLook],
+  );
   const change = (part: Partial<Look>) => {
     if (part.fit) {
       setChosen(part.fit);

@@ -1,6 +1,13 @@
 /** One session: its picture, how it stands, and what can be done with it. */
 import { ActionIcon, Button, Menu } from "@mantine/core";
-import { IconDots, IconInfoCircle, IconPencil, IconPlugX, IconPower } from "@tabler/icons-react";
+import {
+  IconDots,
+  IconInfoCircle,
+  IconPencil,
+  IconPlugX,
+  IconPower,
+  IconUserShare,
+} from "@tabler/icons-react";
 import { useMutation } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";
@@ -8,14 +15,17 @@ import { api } from "../../api/client.ts";
 import { toProblem } from "../../api/problem.ts";
 import type { Session } from "../../api/types.ts";
 import { useServer } from "../../live/live.ts";
+import { useMe } from "../../me.ts";
 import { text } from "../../text.ts";
 import { AppIcon } from "../../ui/app-icon.tsx";
 import { Lazily } from "../../ui/lazily.tsx";
 import { say } from "../../ui/toasts.tsx";
-import { DetailsDialog, EndDialog, RenameDialog } from "../session/dialogs.ts";
+import { When } from "../../ui/when.tsx";
+import { DetailsDialog, EndDialog, RenameDialog, ShareDialog } from "../session/dialogs.ts";
+import { EndingNote } from "../session/ending.tsx";
 import classes from "./card.module.css";
 import { Picture } from "./picture.tsx";
-import { standingOf, titleOf } from "./standing.ts";
+import { isMine, standingOf, titleOf } from "./standing.ts";
 import { StateLine } from "./state-line.tsx";
 
 interface Props {
@@ -33,7 +43,9 @@ export function SessionCard({ session, icon, pictures, alone, renaming, onRename
   const server = useServer(session.serverId);
   const standing = standingOf(session, server);
   const closing = standing === "ending";
-  const [dialog, setDialog] = useState<"end" | "details">();
+  const me = useMe();
+  const shared = isMine(session, me.login) ? undefined : session.sharedWithMe;
+  const [dialog, setDialog] = useState<"end" | "details" | "share">();
   return (
     <article className={classes.card} data-standing={standing} aria-label={title}>
       <Link
@@ -53,6 +65,14 @@ export function SessionCard({ session, icon, pictures, alone, renaming, onRename
         </div>
         <StateLine session={session} />
         <p className={classes.server}>{session.serverName || server?.hostname || session.serverId}</p>
+        {shared ? (
+          <p className={classes.server}>
+            {text.sharing.from(session.login)}, {text.sharing.mode[shared.mode].toLowerCase()}{" "}
+            {text.sharing.until} <When at={shared.expires} as="clock" />
+          </p>
+        ) : (
+          <EndingNote session={session} title={title} />
+        )}
       </div>
       <div className={classes.actions}>
         {closing ? (
@@ -73,7 +93,9 @@ export function SessionCard({ session, icon, pictures, alone, renaming, onRename
         <CardMenu
           session={session}
           title={title}
+          mine={!shared}
           onRename={() => onRename(true)}
+          onShare={() => setDialog("share")}
           onEnd={() => setDialog("end")}
           onDetails={() => setDialog("details")}
         />
@@ -86,6 +108,14 @@ export function SessionCard({ session, icon, pictures, alone, renaming, onRename
           session={session}
           title={title}
           opened={dialog === "end"}
+          onClose={() => setDialog(undefined)}
+        />
+      </Lazily>
+      <Lazily opened={dialog === "share"}>
+        <ShareDialog
+          session={session}
+          title={title}
+          opened={dialog === "share"}
           onClose={() => setDialog(undefined)}
         />
       </Lazily>
@@ -104,12 +134,14 @@ export function SessionCard({ session, icon, pictures, alone, renaming, onRename
 interface MenuProps {
   session: Session;
   title: string;
+  mine: boolean;
   onRename: () => void;
+  onShare: () => void;
   onEnd: () => void;
   onDetails: () => void;
 }
 
-function CardMenu({ session, title, onRename, onEnd, onDetails }: MenuProps) {
+function CardMenu({ session, title, mine, onRename, onShare, onEnd, onDetails }: MenuProps) {
   const disconnect = useMutation({
     mutationFn: () => api.disconnect(session.id),
     onSuccess: () => say(text.session.disconnected(title)),
@@ -124,27 +156,38 @@ function CardMenu({ session, title, onRename, onEnd, onDetails }: MenuProps) {
         </ActionIcon>
       </Menu.Target>
       <Menu.Dropdown>
-        <Menu.Item
-          leftSection={<IconPlugX size={16} aria-hidden />}
-          disabled={viewers === 0}
-          onClick={() => disconnect.mutate()}
-        >
-          {text.session.disconnectOthers}
-        </Menu.Item>
-        <Menu.Item leftSection={<IconPencil size={16} aria-hidden />} onClick={onRename}>
-          {text.session.rename}
-        </Menu.Item>
+        {mine ? (
+          <>
+            <Menu.Item leftSection={<IconUserShare size={16} aria-hidden />} onClick={onShare}>
+              {text.session.share}
+            </Menu.Item>
+            <Menu.Item
+              leftSection={<IconPlugX size={16} aria-hidden />}
+              disabled={viewers === 0}
+              onClick={() => disconnect.mutate()}
+            >
+              {text.session.disconnectOthers}
+            </Menu.Item>
+            <Menu.Item leftSection={<IconPencil size={16} aria-hidden />} onClick={onRename}>
+              {text.session.rename}
+            </Menu.Item>
+          </>
+        ) : null}
         <Menu.Item leftSection={<IconInfoCircle size={16} aria-hidden />} onClick={onDetails}>
           {text.session.details}
         </Menu.Item>
-        <Menu.Divider />
-        <Menu.Item
-          className={classes.danger ?? ""}
-          leftSection={<IconPower size={16} aria-hidden />}
-          onClick={onEnd}
-        >
-          {text.session.end}
-        </Menu.Item>
+        {mine ? (
+          <>
+            <Menu.Divider />
+            <Menu.Item
+              className={classes.danger ?? ""}
+              leftSection={<IconPower size={16} aria-hidden />}
+              onClick={onEnd}
+            >
+              {text.session.end}
+            </Menu.Item>
+          </>
+        ) : null}
       </Menu.Dropdown>
     </Menu>
   );

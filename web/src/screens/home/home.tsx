@@ -4,7 +4,7 @@ import { IconPhoto, IconPhotoOff } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import type { Session } from "../../api/types.ts";
-import { useKnown, useLine, useSessions } from "../../live/live.ts";
+import { useKnown, useLine, useSessions, useSharedWithMe } from "../../live/live.ts";
 import { useMe } from "../../me.ts";
 import { usePreference } from "../../preferences.ts";
 import { text } from "../../text.ts";
@@ -23,6 +23,7 @@ export function Home() {
   const known = useKnown();
   const line = useLine();
   const all = useSessions(me.login);
+  const shared = useSharedWithMe(me.login);
   const { hidden, dismiss } = useDismissed();
   const [pictures, setPictures] = usePreference("pictures", ["shown", "hidden"]);
   const applications = useQuery(applicationsQuery);
@@ -46,6 +47,14 @@ export function Home() {
           )}
         </section>
       ) : null}
+      {shared.length > 0 ? (
+        <section aria-labelledby="shared" className={classes.section}>
+          <h2 id="shared" className={classes.sectionTitle}>
+            {text.sharing.withMe}
+          </h2>
+          <Cards sessions={shared} pictures={pictures === "shown"} beside />
+        </section>
+      ) : null}
       <section aria-labelledby="start" className={classes.section}>
         {showSessions ? (
           <h2 id="start" className={classes.sectionTitle}>
@@ -64,7 +73,14 @@ export function Home() {
   );
 }
 
-function Cards({ sessions, pictures }: { sessions: Session[]; pictures: boolean }) {
+interface CardsProps {
+  sessions: Session[];
+  pictures: boolean;
+  /** Not what the reader came for first. */
+  beside?: boolean;
+}
+
+function Cards({ sessions, pictures, beside = false }: CardsProps) {
   const icons = useQuery(applicationsQuery).data?.applications;
   const [renaming, setRenaming] = useState<string>();
   return (
@@ -75,7 +91,7 @@ function Cards({ sessions, pictures }: { sessions: Session[]; pictures: boolean 
             session={session}
             icon={icons?.find(({ name }) => name === session.application)?.icon}
             pictures={pictures}
-            alone={sessions.length === 1}
+            alone={sessions.length === 1 && !beside}
             renaming={renaming === session.id}
             onRename={on => setRenaming(on ? session.id : undefined)}
           />

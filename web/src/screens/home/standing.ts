@@ -17,3 +17,8 @@ export function standingOf(session: Session, server: Server | undefined): Standi
 export function titleOf(session: Session, fallback: string): string {
   return session.name || session.application || session.command || fallback;
 }
+
+/** Whether the session is the reader's own; older servers leave it to the name. */
+export function isMine(session: Session, login: string): boolean {
+  return session.mine ?? session.login === login;
+}

@@ -6,7 +6,6 @@ import { useMemo, useState } from "react";
 import { saveFile } from "../../csv.ts";
 import { useKnown, useLine, useServers } from "../../live/live.ts";
 import type { Server } from "../../live/reducer.ts";
-import { useMe } from "../../me.ts";
 import { usePreference } from "../../preferences.ts";
 import { text } from "../../text.ts";
 import { Empty } from "../../ui/empty.tsx";
@@ -19,17 +18,10 @@ import { ServerDetails } from "./server-details.tsx";
 import { ServerTable } from "./server-table.tsx";
 import classes from "./servers.module.css";
 
-export function Servers() {
-  usePageTitle(text.servers.pageTitle);
-  const me = useMe();
-  if (me.role === "user")
-    return <Empty whole title={text.servers.notAllowed} hint={text.servers.notAllowedHint} />;
-  return <ServerList />;
-}
-
 const GROUPS: readonly Group[] = ["all", "online", "lost", "closed"];
 
-function ServerList() {
+export function Servers() {
+  usePageTitle(text.servers.pageTitle);
   const known = useKnown();
   const line = useLine();
   const servers = useServers();

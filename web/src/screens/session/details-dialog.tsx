@@ -11,6 +11,9 @@ import facts from "../../ui/facts.module.css";
 import { ProblemView, Verdicts } from "../../ui/problem.tsx";
 import { When } from "../../ui/when.tsx";
 import classes from "./details-dialog.module.css";
+import { Here } from "./here.tsx";
+import { limitRows } from "./limits.tsx";
+import { oneSessionQuery } from "./one-session.ts";
 
 interface Props {
   session: Session;
@@ -28,6 +31,9 @@ export function DetailsDialog({ session, title, opened, onClose }: Props) {
     [labels.profile, session.profile || labels.default],
     [labels.size, session.geometry?.replace("x", " × ") || labels.default],
     [labels.started, <When key="started" at={session.started} as="clock" />],
+    ...(session.idleSince && session.state === "running"
+      ? [[labels.idle, <When key="idle" at={session.idleSince} />] as [string, ReactNode]]
+      : []),
     [labels.id, <code key="id">{session.id}</code>],
   ];
   return (
@@ -46,6 +52,16 @@ export function DetailsDialog({ session, title, opened, onClose }: Props) {
           </div>
         ))}
       </dl>
+      {session.state === "ended" ? null : (
+        <>
+          <Fold label={labels.limits}>
+            <Limits id={session.id} />
+          </Fold>
+          <div className={classes.here}>
+            <Here session={session} title={title} />
+          </div>
+        </>
+      )}
       <Fold label={labels.why}>
         <Why id={session.id} />
       </Fold>
@@ -64,6 +80,24 @@ function Fold({ label, children }: { label: string; children: ReactNode }) {
       <summary>{label}</summary>
       {open ? children : null}
     </details>
+  );
+}
+
+function Limits({ id }: { id: string }) {
+  const session = useQuery(oneSessionQuery(id));
+  if (session.isPending) return <Skeleton height={96} mt={8} />;
+  if (session.isError) return <ProblemView error={session.error} />;
+  const { limits } = session.data;
+  if (!limits) return <p className={classes.chosen}>{text.servers.none}</p>;
+  return (
+    <dl className={`${facts.facts} ${classes.limits}`}>
+      {limitRows(limits).map(([label, value]) => (
+        <div key={label} className={classes.row}>
+          <dt>{label}</dt>
+          <dd>{value}</dd>
+        </div>
+      ))}
+    </dl>
   );
 }
 

@@ -10,3 +10,6 @@ export const EndDialog = lazy(() =>
 export const DetailsDialog = lazy(() =>
   import("./details-dialog.tsx").then(module => ({ default: module.DetailsDialog })),
 );
+export const ShareDialog = lazy(() =>
+  import("./share-dialog.tsx").then(module => ({ default: module.ShareDialog })),
+);

@@ -2,10 +2,12 @@
 import { useMutation } from "@tanstack/react-query";
 import { api } from "../../api/client.ts";
 import type { Session } from "../../api/types.ts";
+import { useMe } from "../../me.ts";
 import { text } from "../../text.ts";
 import { Confirm } from "../../ui/confirm.tsx";
 import { say } from "../../ui/toasts.tsx";
 import { When } from "../../ui/when.tsx";
+import { isMine } from "../home/standing.ts";
 import classes from "./end-dialog.module.css";
 
 interface Props {
@@ -26,6 +28,7 @@ export function EndDialog({
   onClose,
   onEnded,
 }: Props) {
+  const me = useMe();
   const end = useMutation({
     mutationFn: () => api.end(session.id),
     onSuccess: () => {
@@ -46,6 +49,7 @@ export function EndDialog({
       onClose={onClose}
     >
       <p>{text.session.endLoss(session.command || title, session.serverName || session.serverId)}</p>
+      {isMine(session, me.login) ? null : <p>{text.session.endOwner(session.login)}</p>}
       <p className={classes.since}>
         {text.session.endSince} <When at={session.started} as="clock" />
       </p>
