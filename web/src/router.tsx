@@ -114,6 +114,12 @@ const users = createRoute({
   component: lazyRouteComponent(() => import("./screens/manage/users.tsx"), "Users"),
 });
 
+const system = createRoute({
+  getParentRoute: () => shell,
+  path: "/system/$scope",
+  component: lazyRouteComponent(() => import("./screens/system/system.tsx"), "System"),
+});
+
 const desktop = createRoute({
   getParentRoute: () => signedIn,
   path: "/desktop/$sessionId",
@@ -129,6 +135,7 @@ const tree = root.addChildren([
       tokens,
       shared,
       manage.addChildren([manageIndex, servers, allSessions, users]),
+      system,
     ]),
     desktop,
   ]),

@@ -6,10 +6,10 @@ import {
   IconKey,
   IconLogout,
   IconServer,
- 
+  IconSettings,
   IconStack2,
 } from "@tabler/icons-react";
-import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, Outlet, useNavigate } from "@tanstack/react-router";
 import { lazy, useState } from "react";
 import { api } from "../api/client.ts";
@@ -48,6 +48,7 @@ export function Shell() {
                 <IconServer size={18} stroke={1.7} aria-hidden />
                 <span>{text.shell.manage}</span>
               </Link>
+              {me.role === "admin" ? <SystemLink /> : null}
             </nav>
           ) : null}
           <Account />
@@ -58,6 +59,22 @@ export function Shell() {
       </main>
       <LineBanner />
     </>
+  );
+}
+
+/** Hidden where the server has no settings of its own. */
+function SystemLink() {
+  const settings = useQuery({
+    queryKey: ["has-system"],
+    queryFn: ({ signal }) => api.system("global", signal).then(() => true),
+    staleTime: Number.POSITIVE_INFINITY,
+  });
+  if (settings.isPending || (settings.isError && toProblem(settings.error).status === 404)) return null;
+  return (
+    <Link to="/system/$scope" params={{ scope: "global" }} className={classes.link}>
+      <IconSettings size={18} stroke={1.7} aria-hidden />
+      <span>{text.shell.system}</span>
+    </Link>
   );
 }
 
