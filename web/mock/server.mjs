@@ -246,17 +246,17 @@ function brief({ serverId, hostname, online }) {
 function seenBy(session, login) {
   const mine = session.login === login;
   const share = session.shares.find(each => each.login === login || each.guests.includes(login));
-  const { shares, secrets, ...rest } = session;
+  const told = Object.entries(session).filter(([, value]) => value !== null);
   return {
-    ...rest,
+    ...Object.fromEntries(told),
     mine,
-    ...(mine ? { shares } : {}),
-    sharedWithMe: !mine && share ? { mode: share.mode, expires: share.expires } : null,
+    shares: mine ? session.shares : [],
+    ...(!mine && share ? { sharedWithMe: { mode: share.mode, expires: share.expires } } : {}),
   };
 }
 
 const maySee = (session, { login, all }) =>
-  all || session.login === login || seenBy(session, login).sharedWithMe !== null;
+  all || session.login === login || seenBy(session, login).sharedWithMe !== undefined;
 
 function visible(event, { login, role, all }) {
   if (event.login !== undefined && event.login !== login) return undefined;

@@ -321,7 +321,7 @@ export const text = {
   ending: {
     ends: "Ends",
     soon: "This session ends",
-    otherwise: "Unless you answer,",
+    otherwise: "Everybody is disconnected",
     stay: "Stay",
     stayNamed: (name: string) => `Let ${name} stay`,
     stayed: (name: string) => `${name} stays`,
@@ -573,8 +573,8 @@ export const text = {
     profilesHint: "The profile named default holds where no other is named.",
     remove: (name: string) => (name ? `Remove ${name}` : "Remove"),
     windowModes: {
-      desktop: "Desktop: ends with its command",
-      rootless: "Single windows: ends with the last",
+      desktop: "Desktop",
+      rootless: "Single windows",
     },
     icons: {
       desktop: "Desktop",

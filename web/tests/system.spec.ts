@@ -41,7 +41,7 @@ test.describe("system", () => {
     await open("/system/local", "chief");
     await expect(page.getByText("holds on node-1.lab.example.org only")).toBeVisible();
     await page.getByRole("button", { name: "Static data" }).click();
-    const data = page.getByLabel("Static data");
+    const data = page.getByRole("textbox", { name: "Static data" });
     await data.fill('{ "rack": "A2", ');
     await expect(page.getByText(/^This is not JSON/)).toBeVisible();
     await expect(page.getByRole("button", { name: "Review and save" })).toBeDisabled();

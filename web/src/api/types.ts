@@ -1,12 +1,9 @@
 /** The documents of the node's HTTP API under their plain names; `schema.ts` is generated from `openapi.json`. */
-import type { MoreInfo, MoreProblem, MoreSession, MoreSignIn } from "./coming.ts";
+import type { MoreInfo, MoreSession } from "./coming.ts";
 import type { components } from "./schema.ts";
 
 export type {
-  Conversation,
   Document,
-  NewToken,
-  Prompt,
   Scope,
   SessionLimits,
   SessionViewer,
@@ -14,10 +11,6 @@ export type {
   ShareMode,
   SystemChange,
   SystemSettings,
-  Token,
-  Tokens,
-  User,
-  Users,
 } from "./coming.ts";
 
 type Schemas = components["schemas"];
@@ -27,8 +20,15 @@ export type Role = "user" | "manager" | "admin";
 export type Info = Schemas["Info"] & MoreInfo;
 /** The document says "a string" where only these are meant. */
 export type Me = Schemas["Me"] & { role: Role };
-export type SignInRequest = Omit<Schemas["LoginRequest"], "token"> & MoreSignIn;
+export type SignInRequest = Omit<Schemas["LoginRequest"], "token">;
 export type SignInAnswer = Omit<Schemas["LoginAnswer"], "user"> & { user: Me };
+export type Conversation = Schemas["Conversation"];
+export type Prompt = Schemas["Question"];
+export type Token = Schemas["Token"];
+export type Tokens = Schemas["Tokens"];
+export type NewToken = Schemas["MadeToken"];
+export type User = Schemas["User"];
+export type Users = Schemas["Users"];
 export type Application = Schemas["Application"];
 export type Applications = Schemas["Applications"];
 export type SessionState = Schemas["State"];
@@ -43,7 +43,7 @@ export type Candidate = Schemas["Candidate"] & { kind: "direct" | "relay" };
 export type ConnectAnswer = Omit<Schemas["ConnectAnswer"], "candidates"> & { candidates: Candidate[] };
 export type LogText = Schemas["LogText"];
 /** Problems that this page finds itself have no trace id. */
-export type Problem = Omit<Schemas["Problem"], "traceId"> & { traceId?: string } & MoreProblem;
+export type Problem = Omit<Schemas["Problem"], "traceId"> & { traceId?: string };
 
 /** What a server says about itself; the document leaves it open, because nodes of other versions send more or less. */
 export interface ServerObject {

@@ -70,11 +70,11 @@ export function TokenMenu({ token }: { token: Token }) {
         </Menu.Target>
         <Menu.Dropdown>
           {/* A name is the owner's: administrators of others' tokens only revoke. */}
-          {token.login === undefined ? (
+          {token.login ? null : (
             <Menu.Item leftSection={<IconPencil size={16} aria-hidden />} onClick={() => setDialog("rename")}>
               {words.rename}
             </Menu.Item>
-          ) : null}
+          )}
           <Menu.Item
             className={classes.danger ?? ""}
             leftSection={<IconTrash size={16} aria-hidden />}
