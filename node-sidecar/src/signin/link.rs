@@ -69,12 +69,12 @@ impl SignIn {
         server: &ServerId,
         address: &str,
     ) -> Result<Progress<()>, Problem> {
+        let target = self.sshd_of(server).await?;
         match self.facts(server, &user.login).await? {
             Some(facts) if facts.link => return Ok(Progress::Done(())),
             Some(_) => {}
             None => return Err(no_link(server, "its name service does not know you")),
         }
-        let target = self.sshd_of(server).await?;
         let begin = Begin {
             purpose: purpose(user, server),
             login: user.login.clone(),

@@ -218,3 +218,78 @@ async fn a_link_is_started_as_the_user_over_the_connection() {
         format!("ada run --dir {} --detach", dir.display())
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_login_says_that_a_link_stands_behind_it() {
+    let sshd = Sshd::start(Setup {
+        config: "PermitRootLogin yes",
+        ..Setup::default()
+    })
+    .await;
+    let (_cluster, node) = world(&sshd, true).await;
+    let body = json!({"method": "ssh", "login": "zoe", "password": "pw-zoe", "token": true});
+    let answer = Client::default().post(&node, "login", body).await;
+    assert_eq!(answer.status, 200, "{answer:?}\n{}", sshd.log());
+    let token = answer.json()["token"].as_str().unwrap().to_owned();
+    let claims: fastx_core::wire::login::Claims = fastx_core::token::peek(&token).unwrap();
+    assert!(claims.daemon);
+    let zoe = Client {
+        bearer: Some(token),
+        ..Client::default()
+    };
+    let there = zoe.post(&node, "servers/a/link", json!({})).await;
+    assert_eq!(there.status, 204, "nothing is asked twice: {there:?}");
+    let unknown = zoe.post(&node, "servers/zz/link", json!({})).await;
+    assert_eq!(unknown.problem(), (404, "not-found".into()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_asks_before_it_starts_a_link_and_only_its_user_answers() {
+    let sshd = Sshd::start(Setup::default()).await;
+    let (_cluster, node) = world(&sshd, true).await;
+    let (ada, eve) = (
+        bearer(&node, "ada", "pw-ada").await,
+        bearer(&node, "eve", "pw-eve").await,
+    );
+    let question = ada.post(&node, "servers/a/link", json!({})).await;
+    assert_eq!(question.status, 202, "{question:?}\n{}", sshd.log());
+    assert_eq!(question.json()["prompts"][0]["echo"], false);
+    let id = question.json()["id"].as_str().unwrap().to_owned();
+    let path = format!("servers/a/link/{id}");
+    let answers = json!({"answers": ["pw-ada"]});
+    for (client, path) in [
+        (&eve, path.clone()),
+        (&ada, format!("servers/b/link/{id}")),
+        (&ada, format!("login/conversations/{id}")),
+    ] {
+        let stranger = client.post(&node, &path, answers.clone()).await;
+        assert_eq!(stranger.problem(), (410, "conversation-over".into()));
+    }
+    let told = sshd.dir.join("home/ada/link");
+    assert!(!told.exists(), "the sign-in of a pod starts no link");
+    // The program of the test does not become a link.
+    let done = ada.post(&node, &path, answers.clone()).await;
+    assert_eq!(done.problem(), (503, "no-link".into()));
+    assert!(
+        std::fs::read_to_string(&told)
+            .unwrap()
+            .starts_with("ada run")
+    );
+
+    let question = ada.post(&node, "servers/a/link", json!({})).await;
+    let id = question.json()["id"].as_str().unwrap().to_owned();
+    let wrong = json!({"answers": ["wrong"]});
+    let path = format!("servers/a/link/{id}");
+    let refused = ada.post(&node, &path, wrong).await;
+    assert_eq!(refused.problem(), (401, "wrong-credentials".into()));
+}
+
+async fn bearer(node: &TestNode, login: &str, password: &str) -> Client {
+    let body = json!({"method": "ssh", "login": login, "password": password, "token": true});
+    let answer = Client::default().post(node, "login", body).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    Client {
+        bearer: answer.json()["token"].as_str().map(str::to_owned),
+        ..Client::default()
+    }
+}

@@ -81,7 +81,7 @@ fn free_port() -> u16 {
 
 impl Sshd {
     /// Starts one with the users `ada` (in `ops`) and `eve` (in no other group), and `lena`, who is
-    /// in no `passwd` but in a source behind the name service. Passwords are `pw-` and the login.
+    /// in no `passwd` but in a source behind the name service, and `zoe`, who is another name of root. Passwords are `pw-` and the login.
     pub(crate) async fn start(setup: Setup) -> Self {
         assert!(rustix::process::geteuid().is_root(), "{MISSING}");
         assert!(Path::new("/var/lib/extrausers").is_dir(), "{MISSING}");
@@ -198,7 +198,13 @@ fn users(dir: &Path) {
         }
     }
     let mut extra = (String::new(), String::new());
-    for (uid, login) in [(20001, "ada"), (20002, "eve"), (20003, "lena")] {
+    for (uid, login) in [
+        (20001, "ada"),
+        (20002, "eve"),
+        (20003, "lena"),
+        // Runs as the one whose link the test plays.
+        (0, "zoe"),
+    ] {
         let hash = run(
             "openssl",
             &["passwd", "-6", "-salt", "fastx", &format!("pw-{login}")],
