@@ -399,3 +399,53 @@ fn answered(answer: Answer) -> Called {
         spent: false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fastx_core::wire::server::ServerRecord;
+    use serde_json::json;
+
+    fn server(id: &str, start: bool) -> ServerRecord {
+        let record = json!({
+            "server": {"serverId": id, "startSessions": start},
+            "lastSeen": "1970-01-01T00:00:00Z", "online": true
+        });
+        serde_json::from_value(record).unwrap()
+    }
+
+    #[test]
+    fn a_server_that_is_left_out_once_is_not_told_anew() {
+        let servers = [server("a", true), server("b", true), server("c", false)];
+        let choice = |left_out: &[&str]| Choice {
+            action: DEFAULT_ACTION,
+            user: json!({}),
+            groups: Vec::new(),
+            is_manager: false,
+            is_admin: false,
+            local: "c".parse().unwrap(),
+            servers: &servers,
+            left_out: left_out
+                .iter()
+                .map(|id| (id.parse().unwrap(), "it does not answer".to_owned()))
+                .collect(),
+            data: json!({}),
+            login: "ada".parse().unwrap(),
+            now: jiff::Timestamp::UNIX_EPOCH,
+            seed: 1,
+            previous: None,
+        };
+        let mut memory = Memory::default();
+        let mut ask = |left_out: &[&str]| {
+            let request = request(&choice(left_out), &mut memory, oneshot::channel().0);
+            let shown: Vec<String> = request.candidates.iter().map(|c| c.id.to_string()).collect();
+            (shown.join(","), request.update.changes.len(), request.update.forget.len())
+        };
+        assert_eq!(ask(&[]), ("a,b".to_owned(), 3, 0), "the local one is told, too");
+        assert_eq!(ask(&["a"]), ("b".to_owned(), 0, 0), "after a refused start");
+        assert_eq!(ask(&[]), ("a,b".to_owned(), 0, 0));
+        let (_, verdicts) = choice(&["a"]).candidates();
+        let words: Vec<&str> = verdicts.iter().map(|v| v.reason.as_str()).collect();
+        assert_eq!(words, ["starting sessions is switched off on it", "it does not answer"]);
+    }
+}

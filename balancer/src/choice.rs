@@ -30,6 +30,8 @@ pub struct Choice<'a> {
     pub local: ServerId,
     /// Every server of the cluster; those that do not fit are left out here.
     pub servers: &'a [ServerRecord],
+    /// Servers that do not come into question this time, each with the reason; scripts do not get to see them.
+    pub left_out: Vec<(ServerId, String)>,
     /// The body of the API request.
     pub data: Value,
     /// Who asks.
@@ -44,7 +46,25 @@ pub struct Choice<'a> {
 
 impl Choice<'_> {
     /// Servers that scripts get to see, and verdicts for the others.
-    pub(crate) fn candidates(&self) -> (Vec<&ServerRecord>, Vec<ServerVerdict>) {
+    pub fn candidates(&self) -> (Vec<&ServerRecord>, Vec<ServerVerdict>) {
+        let (mut fit, mut out) = self.fit();
+        fit.retain(|record| {
+            let id = &record.server.server_id;
+            let Some((_, reason)) = self.left_out.iter().find(|(left, _)| left == id) else {
+                return true;
+            };
+            out.push(ServerVerdict {
+                server_id: id.clone(),
+                chosen: false,
+                by: "cluster".to_owned(),
+                reason: reason.clone(),
+            });
+            false
+        });
+        (fit, out)
+    }
+
+    fn fit(&self) -> (Vec<&ServerRecord>, Vec<ServerVerdict>) {
         let login = self.login.as_str();
         if self.action != LOGIN {
             return selection::candidates(self.servers, login);

@@ -78,6 +78,7 @@ pub(crate) fn choice(servers: &[ServerRecord]) -> Choice<'_> {
         is_admin: true,
         local: "b".parse().unwrap(),
         servers,
+        left_out: Vec::new(),
         data: json!({"geometry": "800x600"}),
         login: "ada".parse().unwrap(),
         now: "2026-02-03T04:05:06Z".parse().unwrap(),

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use fastx_balancer::{Balancer, Choice};
 use fastx_core::names::{LoginName, ServerId};
 use fastx_core::roles::{Right, Role};
-use fastx_core::selection;
 use fastx_core::wire::config::{Script, ScriptLimits};
 use fastx_core::wire::decision::{Decision, ServerVerdict};
 use fastx_core::wire::problem::Problem;
@@ -89,23 +88,18 @@ impl Chooser {
         &self,
         question: Question,
     ) -> Result<(Decision, Result<ServerId, Problem>), Problem> {
-        let (candidates, mut verdicts) = candidates(&question)?;
-        let named = !question.start.server_id.is_empty();
-        if let (true, Some(only)) = (named, candidates.first()) {
-            return Ok(named_server(
-                &question,
-                only.server.server_id.clone(),
-                verdicts,
-            ));
+        let choice = self.choice(&question, left_out(&question)?);
+        if !question.start.server_id.is_empty() {
+            let (fit, verdicts) = choice.candidates();
+            if let Some(only) = fit.first() {
+                let server = only.server.server_id.clone();
+                return Ok(named_server(&question, server, verdicts));
+            }
         }
-        let (mut decision, mut result) = self
-            .balancer
-            .choose(self.choice(&question, &candidates))
-            .await;
+        let (mut decision, mut result) = self.balancer.choose(choice).await;
         decision
             .config_revision
             .clone_from(&question.current.revision);
-        decision.servers.append(&mut verdicts);
         if let Err(problem) = &mut result
             && problem.kind == "no-server-fits"
         {
@@ -114,7 +108,11 @@ impl Chooser {
         Ok((decision, result))
     }
 
-    fn choice<'a>(&self, question: &Question, candidates: &'a [ServerRecord]) -> Choice<'a> {
+    fn choice<'a>(
+        &self,
+        question: &'a Question,
+        left_out: Vec<(ServerId, String)>,
+    ) -> Choice<'a> {
         let own: Vec<&SessionRecord> = question
             .sessions
             .iter()
@@ -132,7 +130,8 @@ impl Chooser {
             is_manager: question.role >= Role::Manager,
             is_admin: question.role >= Role::Admin,
             local: question.me.clone(),
-            servers: candidates,
+            servers: &question.servers,
+            left_out,
             data: json!(question.start),
             login: question.login.clone(),
             now: question.now,
@@ -198,8 +197,8 @@ pub async fn follow(
     }
 }
 
-/// The servers that may be chosen at all, and verdicts for the others.
-fn candidates(question: &Question) -> Result<(Vec<ServerRecord>, Vec<ServerVerdict>), Problem> {
+/// Servers that do not come into question for this start, whatever else is true of them.
+fn left_out(question: &Question) -> Result<Vec<(ServerId, String)>, Problem> {
     let wanted = &question.start.server_id;
     if !wanted.is_empty() && !may_choose(question.role, &question.current.cluster.scripts) {
         return Err(
@@ -208,26 +207,19 @@ fn candidates(question: &Question) -> Result<(Vec<ServerRecord>, Vec<ServerVerdi
                 .action("Leave the server out."),
         );
     }
-    let (fit, mut verdicts) = selection::candidates(&question.servers, question.login.as_str());
-    let mut left = Vec::new();
-    for record in fit {
-        let id = &record.server.server_id;
-        let reason = if question.missing.contains(id) {
-            "it does not answer"
+    let reason = |id: &ServerId| {
+        if question.missing.contains(id) {
+            Some("it does not answer".to_owned())
         } else if !wanted.is_empty() && id.as_str() != wanted {
-            "another server was asked for"
+            Some("another server was asked for".to_owned())
         } else {
-            left.push(record.clone());
-            continue;
-        };
-        verdicts.push(ServerVerdict {
-            server_id: id.clone(),
-            chosen: false,
-            by: "cluster".to_owned(),
-            reason: reason.to_owned(),
-        });
-    }
-    Ok((left, verdicts))
+            None
+        }
+    };
+    let ids = question.servers.iter().map(|r| &r.server.server_id);
+    Ok(ids
+        .filter_map(|id| Some((id.clone(), reason(id)?)))
+        .collect())
 }
 
 #[cfg(test)]
@@ -304,7 +296,7 @@ mod tests {
         assert_eq!(chosen(question("c", vec![])).await.as_deref(), Some("c"));
         assert_eq!(chosen(question("x", vec![])).await, None);
         assert_eq!(
-            candidates(&question("c", vec![script()])).unwrap_err().kind,
+            left_out(&question("c", vec![script()])).unwrap_err().kind,
             "no-choice"
         );
         let mut manager = question("c", vec![script()]);
