@@ -212,6 +212,7 @@ async fn assemble(
         sessions.clone(),
         fleet.clone(),
         tickets,
+        logins.clone(),
         shutdown.clone(),
     );
     let node = Node::new(Parts {

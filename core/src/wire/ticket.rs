@@ -42,4 +42,14 @@ pub struct TicketClaims {
     pub jti: String,
     /// Seconds since 1970 when it ends.
     pub exp: i64,
+    /// Id of the login that it was asked for with: its viewer leaves when that login is ended.
+    /// Empty in tickets of older versions.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub login_jti: String,
+    /// Seconds since 1970 when that login ends, and with it the viewer's stay; 0 in tickets of older versions.
+    #[serde(default)]
+    pub login_exp: i64,
+    /// Address of the client, for the owner of the session to recognise it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub address: String,
 }

@@ -13,7 +13,7 @@ use fastx_lifecycle::clock;
 
 use super::dto::{Candidate, ConnectAnswer, ConnectRequest, ProblemDocument};
 use super::error::ApiError;
-use super::extract::{Id, Json, KnownOrigin, SignedIn};
+use super::extract::{Address, Id, Json, KnownOrigin, SignedIn};
 use crate::display::{Attempt, MAX_MESSAGE, READ_BUFFER};
 use crate::keys::random_hex;
 use crate::logins::Want;
@@ -34,6 +34,7 @@ pub(super) async fn connect(
     State(node): State<Node>,
     SignedIn(user): SignedIn,
     page: KnownOrigin,
+    Address(address): Address,
     Id(id): Id,
     Json(body): Json<ConnectRequest>,
 ) -> Result<axum::Json<ConnectAnswer>, ApiError> {
@@ -47,6 +48,9 @@ pub(super) async fn connect(
         session: record.id,
         server: record.server_id,
         mode: body.mode.into(),
+        login_jti: user.jti,
+        login_ends: user.expires,
+        address,
     };
     let ways = ways(&node, &attempt, &page.host);
     let candidates = ways.into_iter().map(|(kind, base)| {
@@ -100,7 +104,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Upgrade {
 /// The display as a WebSocket that carries RFB; the ticket travels as a subprotocol
 #[utoipa::path(get, operation_id = "openDisplay", path = "/api/v1/sessions/{id}/display", tag = "sessions", params(("id" = String, Path)),
     responses(
-        (status = 101, description = "Refusals come as close codes: 4401 ticket refused, 4404 no such session, 4408 disconnected by the owner, 4410 session ended, 4503 session's server not reachable, 1001 server going away"),
+        (status = 101, description = "Refusals come as close codes: 4401 ticket refused, 4404 no such session, 4408 sent away: by the owner or a manager, for idleness, or because the login has ended, 4410 session ended, 4503 session's server not reachable, 1001 server going away"),
         (status = 403, body = ProblemDocument, content_type = "application/problem+json"),
         (status = 426, body = ProblemDocument, content_type = "application/problem+json")))]
 pub(super) async fn display(

@@ -22,7 +22,8 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 use crate::fleet::Fleet;
-use crate::sessions::Sessions;
+use crate::logins::Logins;
+use crate::sessions::{LOGIN_ENDED, NotLetIn, Sessions};
 
 /// Viewers and relayed viewers of a node at once.
 const AT_ONCE: usize = 1024;
@@ -34,6 +35,7 @@ pub struct Displays {
     sessions: Sessions,
     fleet: Fleet,
     tickets: Tickets,
+    logins: Logins,
     slots: Arc<Semaphore>,
     shutdown: Shutdown,
 }
@@ -45,6 +47,7 @@ impl Displays {
         sessions: Sessions,
         fleet: Fleet,
         tickets: Tickets,
+        logins: Logins,
         shutdown: Shutdown,
     ) -> Self {
         Self {
@@ -52,6 +55,7 @@ impl Displays {
             sessions,
             fleet,
             tickets,
+            logins,
             slots: Arc::new(Semaphore::new(AT_ONCE)),
             shutdown,
         }
@@ -85,7 +89,14 @@ impl Displays {
             // Relayed unopened: only the session's node can tell whether it is good.
             Ok(claims) => {
                 let target = self.fleet.server(&claims.aud).filter(|r| r.online);
-                relay::run(socket, &id, &ticket, target, &self.shutdown).await;
+                let stay = relay::Stay {
+                    id: &id,
+                    ticket: &ticket,
+                    login_jti: &claims.login_jti,
+                    revoked: self.logins.revocations(),
+                    shutdown: &self.shutdown,
+                };
+                relay::run(socket, target, stay).await;
             }
             Err(error) => close::send(socket, Close::refused(&error.to_string())).await,
         }
@@ -109,8 +120,12 @@ impl Displays {
             Ok(display) => display,
             Err(problem) => return close::send(socket, not_opened(&problem)).await,
         };
-        let Some(guard) = self.sessions.view(id, claims.mode) else {
-            return close::send(socket, Close::full()).await;
+        let guard = match self.sessions.view(id, &claims) {
+            Ok(guard) => guard,
+            Err(NotLetIn::Full) => return close::send(socket, Close::full()).await,
+            Err(NotLetIn::LoginEnded) => {
+                return close::send(socket, Close::disconnected(LOGIN_ENDED)).await;
+            }
         };
         tracing::info!(session = %id, login = %claims.sub, mode = ?claims.mode, issuer = %claims.iss, "viewer connected");
         let end = splice::run(socket, display, &guard, &self.sessions, id, &self.shutdown).await;

@@ -13,6 +13,8 @@ use fastx_lifecycle::shutdown::Shutdown;
 use futures::{Sink, SinkExt as _, Stream, StreamExt as _};
 use http::Uri;
 use tokio::net::TcpStream;
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_tungstenite::WebSocketStream;
@@ -23,6 +25,7 @@ use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 use super::close::{self, Close};
 use super::splice::{MISSES, PING};
 use crate::peer;
+use crate::sessions::LOGIN_ENDED;
 
 /// How long the way to the other node may take to be up.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -36,14 +39,23 @@ pub(crate) const READ_BUFFER: usize = 16 * 1024;
 
 type Member = WebSocketStream<TlsStream<TcpStream>>;
 
+/// What is known of a viewer that is to be relayed.
+pub(super) struct Stay<'a> {
+    /// The session.
+    pub id: &'a SessionId,
+    /// The ticket, unopened.
+    pub ticket: &'a str,
+    /// Login that it says it came with. Unverified: good enough to end the stay, not to begin one.
+    pub login_jti: &'a str,
+    /// Logins that are ended.
+    pub revoked: broadcast::Receiver<Arc<Vec<String>>>,
+    /// The end of the process.
+    pub shutdown: &'a Shutdown,
+}
+
 /// Forwards to the end of the viewer's stay.
-pub(super) async fn run(
-    socket: WebSocket,
-    id: &SessionId,
-    ticket: &str,
-    target: Option<ServerRecord>,
-    shutdown: &Shutdown,
-) {
+pub(super) async fn run(socket: WebSocket, target: Option<ServerRecord>, stay: Stay<'_>) {
+    let id = stay.id;
     let Some(target) = target else {
         let close = Close::unreachable("The session's server is not known here, or is offline.");
         return close::send(socket, close).await;
@@ -51,11 +63,11 @@ pub(super) async fn run(
     let server = &target.server;
     let mut failures = Vec::new();
     for url in &server.peer_urls {
-        let attempt = connect(url, &server.peer_fingerprint, id, ticket);
+        let attempt = connect(url, &server.peer_fingerprint, id, stay.ticket);
         match tokio::time::timeout(CONNECT, attempt).await {
             Ok(Ok(member)) => {
                 tracing::info!(session = %id, server = %server.server_id, "viewer is being relayed");
-                let end = forward(socket, member, shutdown).await;
+                let end = forward(socket, member, stay).await;
                 tracing::info!(session = %id, server = %server.server_id, %end, "relayed viewer gone");
                 return;
             }
@@ -118,6 +130,7 @@ enum End {
     Member(Option<(u16, String)>),
     ViewerLost,
     MemberLost,
+    LoginEnded,
     GoingAway,
 }
 
@@ -131,25 +144,39 @@ impl std::fmt::Display for End {
             Self::Member(None) => f.write_str("the session's server hung up"),
             Self::ViewerLost => f.write_str("the viewer does not answer any more"),
             Self::MemberLost => f.write_str("the session's server does not answer any more"),
+            Self::LoginEnded => f.write_str("the viewer's login has ended"),
             Self::GoingAway => f.write_str("this server ends"),
         }
     }
 }
 
-async fn forward(viewer: WebSocket, member: Member, shutdown: &Shutdown) -> End {
+/// The session's node hears of an ended login as well; whichever is first tells the viewer.
+async fn login_ended(login: &str, mut revoked: broadcast::Receiver<Arc<Vec<String>>>) {
+    loop {
+        match revoked.recv().await {
+            Ok(jtis) if !login.is_empty() && jtis.iter().any(|jti| jti == login) => return,
+            Ok(_) | Err(RecvError::Lagged(_)) => {}
+            Err(RecvError::Closed) => std::future::pending().await,
+        }
+    }
+}
+
+async fn forward(viewer: WebSocket, member: Member, stay: Stay<'_>) -> End {
     let (mut to_viewer, mut from_viewer) = viewer.split();
     let (mut to_member, mut from_member) = member.split();
     let missed = Arc::new([AtomicU32::new(0), AtomicU32::new(0)]);
     let end = tokio::select! {
         end = up(&mut from_viewer, &mut to_member, &missed) => end,
         end = down(&mut from_member, &mut to_viewer, &missed) => end,
-        () = shutdown.triggered() => End::GoingAway,
+        () = login_ended(stay.login_jti, stay.revoked) => End::LoginEnded,
+        () = stay.shutdown.triggered() => End::GoingAway,
     };
     let to_tell = match &end {
         End::Member(Some((code, reason))) => Some(Close::new(*code, reason)),
         End::Member(None) | End::MemberLost => Some(Close::unreachable(
             "The connection to the session's server was lost.",
         )),
+        End::LoginEnded => Some(Close::disconnected(LOGIN_ENDED)),
         End::GoingAway => Some(Close::going_away()),
         End::Viewer | End::ViewerLost => None,
     };

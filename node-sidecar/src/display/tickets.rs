@@ -38,6 +38,12 @@ pub struct Attempt {
     pub server: ServerId,
     /// What the viewer may do.
     pub mode: Mode,
+    /// Id of the login that asks.
+    pub login_jti: String,
+    /// When that login ends.
+    pub login_ends: Timestamp,
+    /// Address of the client.
+    pub address: String,
 }
 
 /// Issues and redeems tickets; clones share it.
@@ -91,6 +97,9 @@ impl Tickets {
             attempt: attempt.id.clone(),
             jti: random_hex::<16>(&mut rand::rng()),
             exp,
+            login_jti: attempt.login_jti.clone(),
+            login_exp: attempt.login_ends.as_second(),
+            address: attempt.address.clone(),
         };
         let ticket = token::sign(Kind::Ticket, &claims, &self.inner.keys.signing);
         (ticket, Timestamp::from_second(exp).unwrap_or(now))
@@ -198,6 +207,9 @@ mod tests {
             attempt: attempt.into(),
             jti: jti.into(),
             exp,
+            login_jti: String::new(),
+            login_exp: 0,
+            address: String::new(),
         }
     }
 

@@ -9,13 +9,15 @@ mod lookup;
 mod publish;
 mod registry;
 mod requests;
+mod revoked;
 mod start;
 mod viewers;
 
 pub(crate) use act::ended;
 pub use choose::{Chooser, follow as follow_scripts, may_choose};
 pub use start::Started;
-pub use viewers::{Viewer, ViewerGuard};
+pub(crate) use viewers::LOGIN_ENDED;
+pub use viewers::{NotLetIn, Viewer, ViewerGuard};
 
 use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::path::PathBuf;
@@ -122,6 +124,7 @@ impl Sessions {
         tasks.spawn(publish::run(self.clone(), shutdown.clone()));
         tasks.spawn(requests::run(self.clone(), shutdown.clone()));
         tasks.spawn(idle::run(self.clone(), shutdown.clone()));
+        tasks.spawn(revoked::run(self.clone(), shutdown.clone()));
     }
 
     /// A session of this node.

@@ -120,6 +120,9 @@ async fn one_of_an_attempt_voids_its_siblings() {
         session,
         server: node.id.clone(),
         mode: fastx_core::wire::ticket::Mode::Control,
+        login_jti: String::new(),
+        login_ends: jiff::Timestamp::MAX,
+        address: String::new(),
     };
     let tickets = node.node.displays().tickets();
     let now = fastx_lifecycle::clock::now();

@@ -16,6 +16,7 @@ mod displays;
 mod events;
 mod logins;
 mod relay;
+mod revoked;
 mod rights;
 mod sessions;
 mod ssh;

@@ -15,6 +15,7 @@ use crate::http;
 pub(crate) struct Viewer {
     socket: WebSocketStream<TlsStream<TcpStream>>,
     buffer: Vec<u8>,
+    reason: String,
 }
 
 impl Viewer {
@@ -48,6 +49,7 @@ impl Viewer {
                 Ok(Self {
                     socket,
                     buffer: Vec::new(),
+                    reason: String::new(),
                 })
             }
             Err(tokio_tungstenite::tungstenite::Error::Http(answer)) => {
@@ -69,7 +71,10 @@ impl Viewer {
         while self.buffer.len() < count {
             match self.message().await {
                 Some(Message::Binary(bytes)) => self.buffer.extend_from_slice(&bytes),
-                Some(Message::Close(Some(frame))) => return Err(frame.code.into()),
+                Some(Message::Close(Some(frame))) => {
+                    self.reason = frame.reason.to_string();
+                    return Err(frame.code.into());
+                }
                 Some(Message::Close(None)) | None => return Err(0),
                 Some(_) => {}
             }
@@ -115,6 +120,11 @@ impl Viewer {
         self.receive(4 + 12).await?;
         self.receive(usize::from(width) * usize::from(height) * 4)
             .await
+    }
+
+    /// Reads until the node closes the socket; code and reason.
+    pub(crate) async fn closed_why(&mut self) -> (u16, String) {
+        (self.closed().await, self.reason.clone())
     }
 
     /// Reads until the node closes the socket; the code.
