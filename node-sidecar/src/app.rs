@@ -140,7 +140,13 @@ pub async fn build(config: Config, bus: BusSource, shutdown: Shutdown) -> Result
     let tls = Arc::new(server_tls(&config.tls_dir, &keys, &shutdown)?);
     let broker = connection::open(&config, bus, &shutdown).await?;
     let tasks = TaskTracker::new();
-    let node = assemble(&config, keys, &broker, &tasks, &shutdown).await?;
+    let parts = Assembled {
+        keys,
+        broker: &broker,
+        metrics: metrics.clone(),
+        tasks: &tasks,
+    };
+    let node = assemble(&config, parts, &shutdown).await?;
     connection::ready_when_loaded(&readiness, &node, &shutdown);
     let pulse = liveness.register("heartbeat", HEARTBEAT_SILENCE);
     tokio::spawn(heartbeat::run(
@@ -163,13 +169,25 @@ pub async fn build(config: Config, bus: BusSource, shutdown: Shutdown) -> Result
     })
 }
 
+/// What is there before the node itself.
+struct Assembled<'a> {
+    keys: Keys,
+    broker: &'a Broker,
+    metrics: Metrics,
+    tasks: &'a TaskTracker,
+}
+
 async fn assemble(
     config: &Config,
-    keys: Keys,
-    broker: &Broker,
-    tasks: &TaskTracker,
+    parts: Assembled<'_>,
     shutdown: &Shutdown,
 ) -> Result<Node, StartError> {
+    let Assembled {
+        keys,
+        broker,
+        metrics,
+        tasks,
+    } = parts;
     let me: ServerId = broker.me.clone();
     let transport = Transport::following(broker.bus.clone());
     let boot = random_hex::<8>(&mut rand::rng());
@@ -197,6 +215,7 @@ async fn assemble(
         events: events.clone(),
         chooser: Chooser::new(balancer.clone()),
         news: news.clone(),
+        metrics: metrics.clone(),
     };
     let sign_in = sign_in(config, &parts);
     let sessions = Sessions::open(parts);
@@ -213,6 +232,7 @@ async fn assemble(
         fleet.clone(),
         tickets,
         logins.clone(),
+        metrics.clone(),
         shutdown.clone(),
     );
     let node = Node::new(Parts {
@@ -228,6 +248,7 @@ async fn assemble(
         displays,
         events,
         news,
+        metrics,
         shutdown: shutdown.clone(),
         broker_generation: broker.generation.clone(),
     });

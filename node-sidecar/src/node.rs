@@ -15,6 +15,7 @@ use crate::fleet::Fleet;
 use crate::heartbeat::{self, Facts};
 use crate::keys::Keys;
 use crate::logins::Logins;
+use crate::metrics::Metrics;
 use crate::readings::Readings;
 use crate::sessions::Sessions;
 use crate::signin::SignIn;
@@ -47,6 +48,8 @@ pub struct Parts {
     pub events: Events,
     /// Told when the server object has news.
     pub news: Arc<Notify>,
+    /// What is counted.
+    pub metrics: Metrics,
     /// The end of the process.
     pub shutdown: Shutdown,
     /// Generation of the `broker.json` that runs.
@@ -120,6 +123,11 @@ impl Node {
     /// Told when the server object has news.
     pub fn news(&self) -> &Notify {
         &self.parts.news
+    }
+
+    /// What is counted.
+    pub fn metrics(&self) -> &Metrics {
+        &self.parts.metrics
     }
 
     /// The end of the process.

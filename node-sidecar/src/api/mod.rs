@@ -37,6 +37,7 @@ const MAX_BODY: usize = 64 * 1024;
 
 /// Everything below `/api`.
 pub fn router(node: Node) -> Router {
+    let metrics = node.metrics().clone();
     let v1 = Router::new()
         .route("/info", get(login::info))
         .route("/login", post(login::login))
@@ -79,7 +80,10 @@ pub fn router(node: Node) -> Router {
             HeaderValue::from_static("no-store"),
         ))
         .layer(CatchPanicLayer::custom(error::panicked))
-        .layer(axum::middleware::from_fn(trace::trace))
+        .layer(axum::middleware::from_fn_with_state(
+            metrics,
+            trace::trace,
+        ))
 }
 
 async fn wrong_method() -> ApiError {

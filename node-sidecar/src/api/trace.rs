@@ -1,7 +1,7 @@
 //! Gives each request an id that stands in its answer and in the log.
 
 use axum::body::Body;
-use axum::extract::{MatchedPath, Request};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -10,12 +10,17 @@ use tracing::Instrument as _;
 use super::dto::ProblemDocument;
 use super::error::Carried;
 use crate::keys::random_hex;
+use crate::metrics::Metrics;
 
 /// Header of the answer that carries the id.
 const TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
 
 /// The layer.
-pub(super) async fn trace(request: Request, next: Next) -> Response {
+pub(super) async fn trace(
+    State(metrics): State<Metrics>,
+    request: Request,
+    next: Next,
+) -> Response {
     let id = random_hex::<8>(&mut rand::rng());
     let method = request.method().clone();
     let route = request
@@ -27,6 +32,7 @@ pub(super) async fn trace(request: Request, next: Next) -> Response {
     if let Some(Carried(mut problem)) = response.extensions_mut().remove::<Carried>() {
         problem.trace_id.clone_from(&id);
         let (status, kind) = (problem.status, &problem.kind);
+        metrics.refused(kind);
         if status >= 500 {
             tracing::warn!(trace_id = %id, %method, %route, status, %kind, detail = %problem.detail, "request failed");
         } else {

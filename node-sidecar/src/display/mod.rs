@@ -23,6 +23,7 @@ use tokio::sync::Semaphore;
 
 use crate::fleet::Fleet;
 use crate::logins::Logins;
+use crate::metrics::Metrics;
 use crate::sessions::{LOGIN_ENDED, NotLetIn, Sessions};
 
 /// Viewers and relayed viewers of a node at once.
@@ -36,6 +37,7 @@ pub struct Displays {
     fleet: Fleet,
     tickets: Tickets,
     logins: Logins,
+    metrics: Metrics,
     slots: Arc<Semaphore>,
     shutdown: Shutdown,
 }
@@ -48,6 +50,7 @@ impl Displays {
         fleet: Fleet,
         tickets: Tickets,
         logins: Logins,
+        metrics: Metrics,
         shutdown: Shutdown,
     ) -> Self {
         Self {
@@ -56,6 +59,7 @@ impl Displays {
             fleet,
             tickets,
             logins,
+            metrics,
             slots: Arc::new(Semaphore::new(AT_ONCE)),
             shutdown,
         }
@@ -75,15 +79,15 @@ impl Displays {
     /// Serves one socket to its end: here, or by way of the session's node.
     pub async fn serve(&self, socket: WebSocket, id: SessionId, ticket: Option<String>) {
         let Ok(_slot) = self.slots.try_acquire() else {
-            return close::send(socket, Close::full()).await;
+            return self.refuse(socket, Close::full()).await;
         };
         let Some(ticket) = ticket else {
-            return close::send(socket, Close::refused("there is none")).await;
+            return self.refuse(socket, Close::refused("there is none")).await;
         };
         let peeked = fastx_core::token::peek::<TicketClaims>(&ticket);
         match peeked {
             Ok(claims) if claims.session != id => {
-                close::send(socket, Close::refused("it is for another session")).await;
+                self.refuse(socket, Close::refused("it is for another session")).await;
             }
             Ok(claims) if claims.aud == self.me => self.serve_here(socket, &id, &ticket).await,
             // Relayed unopened: only the session's node can tell whether it is good.
@@ -94,41 +98,57 @@ impl Displays {
                     ticket: &ticket,
                     login_jti: &claims.login_jti,
                     revoked: self.logins.revocations(),
+                    bytes: self.metrics.bytes(true),
                     shutdown: &self.shutdown,
                 };
-                relay::run(socket, target, stay).await;
+                if let Err((socket, close)) = relay::run(socket, target, stay).await {
+                    self.refuse(socket, close).await;
+                }
             }
-            Err(error) => close::send(socket, Close::refused(&error.to_string())).await,
+            Err(error) => self.refuse(socket, Close::refused(&error.to_string())).await,
         }
+    }
+
+    /// Says why a viewer is not let in.
+    async fn refuse(&self, socket: WebSocket, close: Close) {
+        self.metrics.refused(&format!("close-{}", close.code));
+        close::send(socket, close).await;
     }
 
     async fn serve_here(&self, socket: WebSocket, id: &SessionId, ticket: &str) {
         let claims = match self.tickets.redeem(ticket, id, clock::now()).await {
             Ok(claims) => claims,
-            Err(why) => return close::send(socket, Close::refused(&why)).await,
+            Err(why) => return self.refuse(socket, Close::refused(&why)).await,
         };
         let Some(record) = self.sessions.own(id) else {
-            return close::send(socket, Close::unknown()).await;
+            return self.refuse(socket, Close::unknown()).await;
         };
         if record.login != claims.sub {
-            return close::send(socket, Close::refused("it is for another user")).await;
+            return self.refuse(socket, Close::refused("it is for another user")).await;
         }
         let Some(uid) = self.sessions.live_uid(id) else {
-            return close::send(socket, Close::ended(&record.end_reason)).await;
+            return self.refuse(socket, Close::ended(&record.end_reason)).await;
         };
         let display = match self.sessions.hub().open_display(uid, id).await {
             Ok(display) => display,
-            Err(problem) => return close::send(socket, not_opened(&problem)).await,
+            Err(problem) => return self.refuse(socket, not_opened(&problem)).await,
         };
         let guard = match self.sessions.view(id, &claims) {
             Ok(guard) => guard,
-            Err(NotLetIn::Full) => return close::send(socket, Close::full()).await,
+            Err(NotLetIn::Full) => return self.refuse(socket, Close::full()).await,
             Err(NotLetIn::LoginEnded) => {
-                return close::send(socket, Close::disconnected(LOGIN_ENDED)).await;
+                return self.refuse(socket, Close::disconnected(LOGIN_ENDED)).await;
             }
         };
         tracing::info!(session = %id, login = %claims.sub, mode = ?claims.mode, issuer = %claims.iss, "viewer connected");
-        let end = splice::run(socket, display, &guard, &self.sessions, id, &self.shutdown).await;
+        let view = splice::View {
+            guard: &guard,
+            sessions: &self.sessions,
+            id,
+            bytes: self.metrics.bytes(false),
+            shutdown: &self.shutdown,
+        };
+        let end = splice::run(socket, display, view).await;
         tracing::info!(session = %id, login = %claims.sub, %end, "viewer gone");
     }
 }

@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use axum::extract::ws::{self, WebSocket};
-use bytes::Bytes;
 use fastx_core::names::SessionId;
 use fastx_core::wire::server::ServerRecord;
 use fastx_core::wire::ticket::{SUBPROTOCOL, SUBPROTOCOL_PREFIX};
@@ -22,8 +21,9 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 
-use super::close::{self, Close};
+use super::close::Close;
 use super::splice::{MISSES, PING};
+use crate::metrics::Bytes;
 use crate::peer;
 use crate::sessions::LOGIN_ENDED;
 
@@ -49,16 +49,22 @@ pub(super) struct Stay<'a> {
     pub login_jti: &'a str,
     /// Logins that are ended.
     pub revoked: broadcast::Receiver<Arc<Vec<String>>>,
+    /// Counts what goes through.
+    pub bytes: Bytes,
     /// The end of the process.
     pub shutdown: &'a Shutdown,
 }
 
-/// Forwards to the end of the viewer's stay.
-pub(super) async fn run(socket: WebSocket, target: Option<ServerRecord>, stay: Stay<'_>) {
+/// Forwards to the end of the viewer's stay; gives the socket back when there is no way.
+pub(super) async fn run(
+    socket: WebSocket,
+    target: Option<ServerRecord>,
+    stay: Stay<'_>,
+) -> Result<(), (WebSocket, Close)> {
     let id = stay.id;
     let Some(target) = target else {
         let close = Close::unreachable("The session's server is not known here, or is offline.");
-        return close::send(socket, close).await;
+        return Err((socket, close));
     };
     let server = &target.server;
     let mut failures = Vec::new();
@@ -69,7 +75,7 @@ pub(super) async fn run(socket: WebSocket, target: Option<ServerRecord>, stay: S
                 tracing::info!(session = %id, server = %server.server_id, "viewer is being relayed");
                 let end = forward(socket, member, stay).await;
                 tracing::info!(session = %id, server = %server.server_id, %end, "relayed viewer gone");
-                return;
+                return Ok(());
             }
             Ok(Err(reason)) => failures.push(format!("{url}: {reason}")),
             Err(_) => failures.push(format!("{url}: no answer in time")),
@@ -77,7 +83,7 @@ pub(super) async fn run(socket: WebSocket, target: Option<ServerRecord>, stay: S
     }
     tracing::warn!(session = %id, server = %server.server_id, reasons = ?failures, "the session's server cannot be reached");
     let close = Close::unreachable("The session's server cannot be reached from here.");
-    close::send(socket, close).await;
+    Err((socket, close))
 }
 
 async fn connect(
@@ -166,8 +172,8 @@ async fn forward(viewer: WebSocket, member: Member, stay: Stay<'_>) -> End {
     let (mut to_member, mut from_member) = member.split();
     let missed = Arc::new([AtomicU32::new(0), AtomicU32::new(0)]);
     let end = tokio::select! {
-        end = up(&mut from_viewer, &mut to_member, &missed) => end,
-        end = down(&mut from_member, &mut to_viewer, &missed) => end,
+        end = up(&mut from_viewer, &mut to_member, &missed, &stay.bytes) => end,
+        end = down(&mut from_member, &mut to_viewer, &missed, &stay.bytes) => end,
         () = login_ended(stay.login_jti, stay.revoked) => End::LoginEnded,
         () = stay.shutdown.triggered() => End::GoingAway,
     };
@@ -201,7 +207,7 @@ type Missed = Arc<[AtomicU32; 2]>;
 const VIEWER: usize = 0;
 const MEMBER: usize = 1;
 
-async fn up<S, D>(from: &mut S, to: &mut D, missed: &Missed) -> End
+async fn up<S, D>(from: &mut S, to: &mut D, missed: &Missed, counted: &Bytes) -> End
 where
     S: Stream<Item = Result<ws::Message, axum::Error>> + Unpin,
     D: Sink<Message, Error = WsError> + Unpin,
@@ -212,7 +218,10 @@ where
             message = from.next() => {
                 missed[VIEWER].store(0, Ordering::Relaxed);
                 match message {
-                    Some(Ok(ws::Message::Binary(bytes))) => Message::Binary(bytes),
+                    Some(Ok(ws::Message::Binary(bytes))) => {
+                        counted.came(bytes.len());
+                        Message::Binary(bytes)
+                    }
                     Some(Ok(ws::Message::Text(text))) => Message::Text(text.as_str().into()),
                     Some(Ok(ws::Message::Ping(_) | ws::Message::Pong(_))) => continue,
                     Some(Ok(ws::Message::Close(_)) | Err(_)) | None => return End::Viewer,
@@ -222,7 +231,7 @@ where
                 if missed[MEMBER].fetch_add(1, Ordering::Relaxed) >= MISSES {
                     return End::MemberLost;
                 }
-                Message::Ping(Bytes::new())
+                Message::Ping(bytes::Bytes::new())
             }
         };
         match tokio::time::timeout(STALLED, to.send(message)).await {
@@ -234,7 +243,7 @@ where
     }
 }
 
-async fn down<S, D>(from: &mut S, to: &mut D, missed: &Missed) -> End
+async fn down<S, D>(from: &mut S, to: &mut D, missed: &Missed, counted: &Bytes) -> End
 where
     S: Stream<Item = Result<Message, WsError>> + Unpin,
     D: Sink<ws::Message, Error = axum::Error> + Unpin,
@@ -245,7 +254,10 @@ where
             message = from.next() => {
                 missed[MEMBER].store(0, Ordering::Relaxed);
                 match message {
-                    Some(Ok(Message::Binary(bytes))) => ws::Message::Binary(bytes),
+                    Some(Ok(Message::Binary(bytes))) => {
+                        counted.went(bytes.len());
+                        ws::Message::Binary(bytes)
+                    }
                     Some(Ok(Message::Text(text))) => ws::Message::Text(text.as_str().into()),
                     Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => continue,
                     Some(Ok(Message::Close(frame))) => {
@@ -258,7 +270,7 @@ where
                 if missed[VIEWER].fetch_add(1, Ordering::Relaxed) >= MISSES {
                     return End::ViewerLost;
                 }
-                ws::Message::Ping(Bytes::new())
+                ws::Message::Ping(bytes::Bytes::new())
             }
         };
         match tokio::time::timeout(STALLED, to.send(message)).await {

@@ -17,7 +17,7 @@ use tokio::time::MissedTickBehavior;
 
 use super::close::Close;
 use super::filter::{Filter, Rules};
-use crate::sessions::{Sessions, Viewer, ViewerGuard};
+use crate::sessions::{Sessions, ViewerGuard};
 
 /// Bytes of the display in one message: small, so that the display itself notices a slow viewer.
 const PIECE: usize = 32 * 1024;
@@ -56,24 +56,32 @@ impl std::fmt::Display for End {
     }
 }
 
+/// A viewer's stay.
+pub(super) struct View<'a> {
+    /// Ends the stay when dropped.
+    pub guard: &'a ViewerGuard,
+    /// The sessions of the node.
+    pub sessions: &'a Sessions,
+    /// The session.
+    pub id: &'a SessionId,
+    /// Counts what goes through.
+    pub bytes: crate::metrics::Bytes,
+    /// The end of the process.
+    pub shutdown: &'a Shutdown,
+}
+
 /// Runs to the end of the viewer's stay.
-pub(super) async fn run(
-    socket: WebSocket,
-    display: UnixStream,
-    guard: &ViewerGuard,
-    sessions: &Sessions,
-    id: &SessionId,
-    shutdown: &Shutdown,
-) -> End {
-    let rules = Rules::new(guard.viewer().mode, &sessions.clipboard_rule(id));
+pub(super) async fn run(socket: WebSocket, display: UnixStream, view: View<'_>) -> End {
+    let (sessions, id) = (view.sessions, view.id);
+    let rules = Rules::new(view.guard.viewer().mode, &sessions.clipboard_rule(id));
     let (mut sink, mut stream) = socket.split();
     let (from_display, to_display) = display.into_split();
     let missed = AtomicU32::new(0);
     let end = tokio::select! {
-        end = inbound(&mut stream, to_display, Filter::new(rules), guard.viewer(), &missed) => end,
-        end = outbound(&mut sink, from_display, &missed) => end,
-        why = guard.sent_away() => End::Close(Close::disconnected(&why)),
-        () = shutdown.triggered() => End::Close(Close::going_away()),
+        end = inbound(&mut stream, to_display, Filter::new(rules), &view, &missed) => end,
+        end = outbound(&mut sink, from_display, &view, &missed) => end,
+        why = view.guard.sent_away() => End::Close(Close::disconnected(&why)),
+        () = view.shutdown.triggered() => End::Close(Close::going_away()),
     };
     let end = match end {
         End::DisplayClosed => End::Close(why_closed(sessions, id).await),
@@ -94,7 +102,7 @@ async fn inbound(
     stream: &mut SplitStream<WebSocket>,
     mut display: OwnedWriteHalf,
     mut filter: Filter,
-    viewer: &Viewer,
+    view: &View<'_>,
     missed: &AtomicU32,
 ) -> End {
     let mut out = Vec::with_capacity(1024);
@@ -106,9 +114,10 @@ async fn inbound(
             Ok(Message::Text(_)) => return End::Close(Close::protocol("Text is not RFB.")),
             Ok(Message::Close(_)) | Err(_) => return End::ViewerLeft,
         };
+        view.bytes.came(bytes.len());
         out.clear();
         match filter.push(&bytes, &mut out) {
-            Ok(seen) if seen.input => viewer.typed(clock::now()),
+            Ok(seen) if seen.input => view.guard.viewer().typed(clock::now()),
             Ok(_) => {}
             Err(broken) => return End::Close(Close::protocol(&format!("{broken}."))),
         }
@@ -126,6 +135,7 @@ async fn inbound(
 async fn outbound(
     sink: &mut SplitSink<WebSocket, Message>,
     mut display: OwnedReadHalf,
+    view: &View<'_>,
     missed: &AtomicU32,
 ) -> End {
     let mut pings = tokio::time::interval_at(tokio::time::Instant::now() + PING, PING);
@@ -136,7 +146,10 @@ async fn outbound(
         let message = tokio::select! {
             read = display.read_buf(&mut buffer) => match read {
                 Ok(0) | Err(_) => return End::DisplayClosed,
-                Ok(_) => Message::Binary(buffer.split().freeze()),
+                Ok(count) => {
+                    view.bytes.went(count);
+                    Message::Binary(buffer.split().freeze())
+                }
             },
             _ = pings.tick() => {
                 if missed.fetch_add(1, Ordering::Relaxed) >= MISSES {

@@ -132,6 +132,11 @@ impl Hub {
             .collect()
     }
 
+    /// How many links are there.
+    pub fn links(&self) -> usize {
+        lock(&self.shared.users).links.len()
+    }
+
     /// Whether the user's link is there.
     pub fn present(&self, uid: u32) -> bool {
         self.shared.link(uid).is_some()

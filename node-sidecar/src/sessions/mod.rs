@@ -26,7 +26,7 @@ use std::sync::{Arc, Mutex};
 
 use fastx_core::names::{LoginName, ServerId, SessionId};
 use fastx_core::wire::decision::Decision;
-use fastx_core::wire::session::SessionRecord;
+use fastx_core::wire::session::{SessionRecord, SessionState};
 use fastx_lifecycle::clock;
 use fastx_lifecycle::shutdown::Shutdown;
 use tokio::sync::Notify;
@@ -42,6 +42,7 @@ use crate::fleet::Fleet;
 use crate::links::Hub;
 use crate::locks::lock;
 use crate::logins::Logins;
+use crate::metrics::Metrics;
 use crate::transport::Transport;
 
 /// What the service needs.
@@ -69,6 +70,8 @@ pub struct Parts {
     pub chooser: Chooser,
     /// Told when the server object has news.
     pub news: Arc<Notify>,
+    /// What is counted.
+    pub metrics: Metrics,
 }
 
 #[derive(Debug)]
@@ -144,6 +147,19 @@ impl Sessions {
     /// How many of this node are not over.
     pub fn live(&self) -> usize {
         lock(&self.inner.registry).live()
+    }
+
+    /// How many of this node are in each state but over; for the states that there are none of, too.
+    pub fn by_state(&self) -> Vec<(SessionState, usize)> {
+        let registry = lock(&self.inner.registry);
+        let count = |state| registry.iter().filter(|s| s.record.state == state).count();
+        [
+            SessionState::Starting,
+            SessionState::Running,
+            SessionState::Ending,
+        ]
+        .map(|state| (state, count(state)))
+        .into()
     }
 
     /// The links of this node.

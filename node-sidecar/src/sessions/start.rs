@@ -13,6 +13,7 @@ use fastx_core::wire::problem::Problem;
 use fastx_core::wire::session::{SessionRecord, SessionState, StartRequest};
 use fastx_lifecycle::clock;
 use sha2::{Digest as _, Sha256};
+use tokio::time::Instant;
 
 use super::choose::Question;
 use super::registry::{Begun, OwnSession};
@@ -20,6 +21,7 @@ use super::{Sessions, geometry};
 use crate::configuration::Current;
 use crate::locks::lock;
 use crate::logins::User;
+use crate::metrics::Phase;
 
 /// How long a start waits on a node that has just started and does not know the servers yet.
 const VIEW_LIMIT: Duration = Duration::from_secs(5);
@@ -54,6 +56,23 @@ pub struct Started {
 impl Sessions {
     /// Starts a session somewhere in the cluster.
     pub async fn start(
+        &self,
+        user: &User,
+        start: StartRequest,
+        key: &str,
+        address: &str,
+    ) -> Result<Started, Problem> {
+        let begun = Instant::now();
+        let started = self.start_somewhere(user, start, key, address).await;
+        let metrics = &self.inner.parts.metrics;
+        metrics.started(started.is_ok());
+        if started.is_ok() {
+            metrics.took(Phase::Whole, begun.elapsed());
+        }
+        started
+    }
+
+    async fn start_somewhere(
         &self,
         user: &User,
         start: StartRequest,
@@ -145,7 +164,10 @@ impl Sessions {
             missing: missing.to_vec(),
             now: clock::now(),
         };
-        parts.chooser.choose(question).await
+        let begun = Instant::now();
+        let chosen = parts.chooser.choose(question).await;
+        parts.metrics.took(Phase::Choose, begun.elapsed());
+        chosen
     }
 
     /// Starts a session on this node, or answers a repetition.
@@ -193,8 +215,11 @@ impl Sessions {
         }
         // On disk before the link hears of it, so that a repetition is known after a crash.
         self.keep([id.clone()].into()).await;
+        let begun = Instant::now();
         match self.hub().start(uid, link).await {
             Ok(session) => {
+                let metrics = &self.inner.parts.metrics;
+                metrics.took(Phase::Desktop, begun.elapsed());
                 self.link_report(uid, &session);
                 self.own(&id)
                     .ok_or_else(|| Problem::internal("The session's record is gone."))
