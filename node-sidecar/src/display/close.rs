@@ -75,6 +75,11 @@ impl Close {
         Self::new(1001, "The server is being restarted; connect again.")
     }
 
+    /// What the viewer may do has changed: it comes back under the new rules.
+    pub fn new_rules() -> Self {
+        Self::new(1012, "The rules of the session have changed; connect again.")
+    }
+
     /// The client broke a rule of the protocol.
     pub fn protocol(why: &str) -> Self {
         Self::new(1002, why)

@@ -2,6 +2,10 @@
 //!
 //! Only this side is parsed: its messages are few and small. Every session runs with security type None
 //! (its socket is reachable for its user and this node alone), so the handshake has a fixed form.
+//!
+//! Text out of the session is kept back from this side, too. To a viewer that knows the extended clipboard and
+//! wants to be notified of changes, the display sends no text before it is asked for it. So a viewer that may not
+//! have it is made one of these before its first own message and stays one, and its requests for text are left out.
 
 use fastx_core::wire::ticket::Mode;
 
@@ -9,6 +13,19 @@ use fastx_core::wire::ticket::Mode;
 const MAX_CLIPBOARD: u32 = 4 * 1024 * 1024;
 /// Extension under which pointer messages may have one byte more.
 const EXTENDED_POINTER: i32 = -316;
+/// Extension under which clipboards are announced before they are sent.
+const EXTENDED_CLIPBOARD: i32 = 0xC0A1_E5CE_u32.cast_signed();
+
+/// Bits of a message of the extended clipboard: what it does, and which formats it is about.
+mod action {
+    pub(super) const CAPS: u32 = 1 << 24;
+    pub(super) const REQUEST: u32 = 1 << 25;
+    pub(super) const PEEK: u32 = 1 << 26;
+    pub(super) const NOTIFY: u32 = 1 << 27;
+    pub(super) const PROVIDE: u32 = 1 << 28;
+    pub(super) const ALL: u32 = 0xff00_0000;
+    pub(super) const TEXT: u32 = 1;
+}
 
 /// What a viewer may send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,15 +34,19 @@ pub(super) struct Rules {
     pub control: bool,
     /// Text into the session's clipboard.
     pub clipboard_in: bool,
+    /// Text out of the session's clipboard.
+    pub clipboard_out: bool,
 }
 
 impl Rules {
     /// The rules of a viewer under a profile's clipboard rule (`off`, `in`, `out`, `both`; empty means `both`).
+    /// Whoever only looks sees the screen and nothing else.
     pub(super) fn new(mode: Mode, clipboard: &str) -> Self {
         let control = mode == Mode::Control;
         Self {
             control,
             clipboard_in: control && matches!(clipboard, "" | "in" | "both"),
+            clipboard_out: control && matches!(clipboard, "" | "out" | "both"),
         }
     }
 }
@@ -63,6 +84,8 @@ pub(super) struct Filter {
     /// Encodings of the present list that are still to come.
     encodings: Option<u64>,
     extended_pointer: bool,
+    /// Whether the present list of encodings has the extended clipboard.
+    extended_clipboard: bool,
 }
 
 impl Filter {
@@ -76,6 +99,7 @@ impl Filter {
             pass: true,
             encodings: None,
             extended_pointer: false,
+            extended_clipboard: false,
         }
     }
 
@@ -98,7 +122,7 @@ impl Filter {
             self.head.push(input[0]);
             input = &input[1..];
             let complete = match self.encodings {
-                Some(left) => self.encoding(left),
+                Some(left) => self.encoding(left)?,
                 None => self.step(&mut seen)?,
             };
             if complete {
@@ -112,14 +136,31 @@ impl Filter {
     }
 
     /// One byte more of a list of encodings; true when an encoding is complete.
-    fn encoding(&mut self, left: u64) -> bool {
+    fn encoding(&mut self, left: u64) -> Result<bool, Broken> {
         let Ok(bytes) = <[u8; 4]>::try_from(self.head.as_slice()) else {
-            return false;
+            return Ok(false);
         };
-        self.extended_pointer |= i32::from_be_bytes(bytes) == EXTENDED_POINTER;
+        let encoding = i32::from_be_bytes(bytes);
+        self.extended_pointer |= encoding == EXTENDED_POINTER;
+        self.extended_clipboard |= encoding == EXTENDED_CLIPBOARD;
         self.encodings = (left > 1).then(|| left - 1);
         self.pass = true;
-        true
+        if self.encodings.is_none() {
+            self.end_of_encodings()?;
+        }
+        Ok(true)
+    }
+
+    /// A viewer that does not know the extended clipboard would misread what the display sends because of it.
+    fn end_of_encodings(&mut self) -> Result<(), Broken> {
+        let known = std::mem::take(&mut self.extended_clipboard);
+        if known || self.rules.clipboard_out {
+            return Ok(());
+        }
+        Err(Broken(
+            "encodings without the extended clipboard, which this session's clipboard rule needs"
+                .to_owned(),
+        ))
     }
 
     /// Looks at the head; true when its rest is known.
@@ -145,6 +186,13 @@ impl Filter {
                 // Always shared: whoever comes must not throw out others.
                 self.head[0] = 1;
                 self.stage = Stage::Messages;
+                if !self.rules.clipboard_out {
+                    // Before anything else of this viewer: from here on the display asks before it sends text.
+                    self.head.extend([2, 0, 0, 2]);
+                    self.head.extend(0_i32.to_be_bytes());
+                    self.head.extend(EXTENDED_CLIPBOARD.to_be_bytes());
+                    self.head.extend(self.capabilities());
+                }
             }
             Stage::Messages => return self.message(seen),
         }
@@ -156,6 +204,9 @@ impl Filter {
             return Ok(false);
         };
         let kind = self.head[0];
+        if kind == 6 && self.head.len() > 8 {
+            return self.clipboard(length);
+        }
         let is_input = matches!(kind, 4 | 5) || kind == 255;
         self.pass = match kind {
             4 | 5 | 250 | 251 | 255 => self.rules.control,
@@ -168,7 +219,54 @@ impl Filter {
             // Read one by one, to learn which extensions the viewer knows.
             self.encodings = (self.rest > 0).then_some(self.rest / 4);
             self.rest = 0;
+            self.extended_clipboard = false;
+            if !self.rules.clipboard_out {
+                self.keep_extended_clipboard()?;
+            }
         }
+        Ok(true)
+    }
+
+    /// The list of encodings that begins gets one more, whatever else is in it.
+    fn keep_extended_clipboard(&mut self) -> Result<(), Broken> {
+        let count = u16::from_be_bytes([self.head[2], self.head[3]]);
+        let Some(more) = count.checked_add(1).filter(|_| count > 0) else {
+            return Err(Broken(format!("a list of {count} encodings")));
+        };
+        self.head[2..4].copy_from_slice(&more.to_be_bytes());
+        self.head.extend(EXTENDED_CLIPBOARD.to_be_bytes());
+        Ok(())
+    }
+
+    /// What the display is told of a viewer that may not have text: it is to announce it, and no size comes unasked.
+    fn capabilities(&self) -> Vec<u8> {
+        let request = if self.rules.clipboard_in {
+            action::REQUEST
+        } else {
+            0
+        };
+        let flags = action::CAPS | action::NOTIFY | request | action::TEXT;
+        let mut message = vec![6, 0, 0, 0];
+        message.extend((-8_i32).to_be_bytes());
+        message.extend(flags.to_be_bytes());
+        message.extend(0_u32.to_be_bytes());
+        message
+    }
+
+    /// A message of the extended clipboard whose bits are in the head.
+    fn clipboard(&mut self, length: u64) -> Result<bool, Broken> {
+        let head = &self.head;
+        let flags = u32::from_be_bytes([head[8], head[9], head[10], head[11]]);
+        self.rest = length - head.len() as u64;
+        // One action at a time, as the display takes them; whatever combines several is left out.
+        self.pass = match flags & action::ALL {
+            // Capabilities of a viewer that may not have text: the display was told others in their place.
+            does if does & action::CAPS != 0 => self.rules.clipboard_out,
+            action::REQUEST => self.rules.clipboard_out,
+            action::PEEK => true,
+            action::NOTIFY | action::PROVIDE => self.rules.clipboard_in,
+            _ => false,
+        };
         Ok(true)
     }
 
@@ -188,8 +286,14 @@ impl Filter {
                 6
             }),
             6 if need(8) => {
-                let length =
-                    i32::from_be_bytes([head[4], head[5], head[6], head[7]]).unsigned_abs();
+                let signed = i32::from_be_bytes([head[4], head[5], head[6], head[7]]);
+                let length = signed.unsigned_abs();
+                if signed < 0 && length < 4 {
+                    return Err(Broken("a clipboard message without its bits".to_owned()));
+                }
+                if signed < 0 && !need(12) {
+                    return Ok(None);
+                }
                 if length > MAX_CLIPBOARD {
                     return Err(Broken(format!(
                         "a clipboard of {length} bytes, {MAX_CLIPBOARD} are allowed"

@@ -73,13 +73,15 @@ pub(super) struct View<'a> {
 /// Runs to the end of the viewer's stay.
 pub(super) async fn run(socket: WebSocket, display: UnixStream, view: View<'_>) -> End {
     let (sessions, id) = (view.sessions, view.id);
-    let rules = Rules::new(view.guard.viewer().mode, &sessions.clipboard_rule(id));
+    let rule = sessions.clipboard_rule(id);
+    let rules = Rules::new(view.guard.viewer().mode, &rule);
     let (mut sink, mut stream) = socket.split();
     let (from_display, to_display) = display.into_split();
     let missed = AtomicU32::new(0);
     let end = tokio::select! {
         end = inbound(&mut stream, to_display, Filter::new(rules), &view, &missed) => end,
         end = outbound(&mut sink, from_display, &view, &missed) => end,
+        () = sessions.clipboard_rule_is_not(id, &rule) => End::Close(Close::new_rules()),
         why = view.guard.sent_away() => End::Close(Close::disconnected(&why)),
         () = view.shutdown.triggered() => End::Close(Close::going_away()),
     };

@@ -193,6 +193,17 @@ impl Sessions {
             .map_or_else(|| "off".to_owned(), |p| p.clipboard)
     }
 
+    /// Resolves once the clipboard rule of an own session is another one.
+    pub async fn clipboard_rule_is_not(&self, id: &SessionId, rule: &str) {
+        let mut configuration = self.inner.parts.configuration.watch();
+        while configuration.changed().await.is_ok() {
+            if self.clipboard_rule(id) != rule {
+                return;
+            }
+        }
+        std::future::pending().await
+    }
+
     /// Changes the record of an own session and tells everybody.
     fn edit(&self, id: &SessionId, edit: impl FnOnce(&mut OwnSession)) -> Option<SessionRecord> {
         let changed = lock(&self.inner.registry).edit(id, clock::now(), edit);

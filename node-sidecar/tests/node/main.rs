@@ -12,6 +12,7 @@ mod manager;
 mod viewer;
 
 mod cli;
+mod clipboard;
 mod displays;
 mod events;
 mod logins;

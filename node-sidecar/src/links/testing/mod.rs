@@ -37,6 +37,7 @@ struct FakeSession {
 struct Desktop {
     sessions: Mutex<BTreeMap<SessionId, FakeSession>>,
     refusal: Mutex<Option<Problem>>,
+    display: Mutex<Option<PathBuf>>,
     outgoing: Mutex<Option<mpsc::UnboundedSender<Outgoing>>>,
 }
 
@@ -113,6 +114,11 @@ impl FakeLink {
         }
     }
 
+    /// Shows every further viewer the real display at this socket.
+    pub fn show(&self, socket: &Path) {
+        *lock(&self.desktop.display) = Some(socket.to_owned());
+    }
+
     /// Makes every further start fail with this problem, or lets them succeed again.
     pub fn refuse_starts(&self, problem: Option<Problem>) {
         *lock(&self.desktop.refusal) = problem;
@@ -179,6 +185,10 @@ impl Desktop {
             .filter(|s| s.session.state.is_live())
             .ok_or_else(|| Problem::not_found("running session"))?;
         let failed = |e: io::Error| Problem::internal(e.to_string());
+        if let Some(real) = lock(&self.display).as_ref() {
+            let stream = std::os::unix::net::UnixStream::connect(real).map_err(failed)?;
+            return Ok(stream.into());
+        }
         let (near, far) = std::os::unix::net::UnixStream::pair().map_err(failed)?;
         near.set_nonblocking(true).map_err(failed)?;
         let near = UnixStream::from_std(near).map_err(failed)?;
