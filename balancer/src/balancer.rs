@@ -438,14 +438,32 @@ mod tests {
         let mut memory = Memory::default();
         let mut ask = |left_out: &[&str]| {
             let request = request(&choice(left_out), &mut memory, oneshot::channel().0);
-            let shown: Vec<String> = request.candidates.iter().map(|c| c.id.to_string()).collect();
-            (shown.join(","), request.update.changes.len(), request.update.forget.len())
+            let shown: Vec<String> = request
+                .candidates
+                .iter()
+                .map(|c| c.id.to_string())
+                .collect();
+            (
+                shown.join(","),
+                request.update.changes.len(),
+                request.update.forget.len(),
+            )
         };
-        assert_eq!(ask(&[]), ("a,b".to_owned(), 3, 0), "the local one is told, too");
+        assert_eq!(
+            ask(&[]),
+            ("a,b".to_owned(), 3, 0),
+            "the local one is told, too"
+        );
         assert_eq!(ask(&["a"]), ("b".to_owned(), 0, 0), "after a refused start");
         assert_eq!(ask(&[]), ("a,b".to_owned(), 0, 0));
         let (_, verdicts) = choice(&["a"]).candidates();
         let words: Vec<&str> = verdicts.iter().map(|v| v.reason.as_str()).collect();
-        assert_eq!(words, ["starting sessions is switched off on it", "it does not answer"]);
+        assert_eq!(
+            words,
+            [
+                "starting sessions is switched off on it",
+                "it does not answer"
+            ]
+        );
     }
 }

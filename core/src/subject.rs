@@ -19,6 +19,8 @@ pub enum Member {
 pub enum Operation {
     /// Report sessions.
     SessionPut,
+    /// Forget the record of a session.
+    SessionPurge,
     /// List a login.
     TokenPut,
     /// Is a login on the list?
@@ -62,8 +64,9 @@ pub enum Side {
 
 impl Operation {
     /// All of them, for tests that walk the table.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::SessionPut,
+        Self::SessionPurge,
         Self::TokenPut,
         Self::TokenCheck,
         Self::TokenList,
@@ -85,6 +88,7 @@ impl Operation {
     pub fn name(self) -> &'static str {
         match self {
             Self::SessionPut => "session.put",
+            Self::SessionPurge => "session.purge",
             Self::TokenPut => "token.put",
             Self::TokenCheck => "token.check",
             Self::TokenRevoke => "token.revoke",
@@ -132,6 +136,7 @@ impl Operation {
                     | Self::TryCount
                     | Self::TryForgive
                     | Self::SessionPut
+                    | Self::SessionPurge
                     | Self::TokenPut
                     | Self::DecisionPut
             ),

@@ -4,6 +4,7 @@
 //!
 //! Taking a login off the list is not limited to the server that issued it: people sign out, and administrators
 //! end logins, at whichever node serves them. It only ever takes rights away, and each one is logged with its caller.
+//! The same goes for forgetting the record of a session: the server that has it is gone, and so cannot do it itself.
 
 use fastx_core::names::{CallerId, ServerId};
 use fastx_core::subject::{Member, Operation, Side, member_of};
@@ -31,6 +32,7 @@ pub fn reach(member: Member, operation: Operation) -> Reach {
         | Operation::TokenRevoke
         | Operation::TokenList
         | Operation::TokenLabel
+        | Operation::SessionPurge
         | Operation::PasswordCheck
         | Operation::TryCount
         | Operation::TryForgive
@@ -77,6 +79,7 @@ mod tests {
         use Reach::{Any, Nothing, Own};
         let expected = |operation| match operation {
             Operation::SessionPut | Operation::TokenPut | Operation::DecisionPut => (Own, Nothing),
+            Operation::SessionPurge => (Any, Nothing),
             Operation::TokenCheck
             | Operation::TokenRevoke
             | Operation::TokenList

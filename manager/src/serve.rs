@@ -105,6 +105,9 @@ async fn hear(core: &Arc<Core>, message: Incoming) {
         Ok(ManagerNews::Removed { server }) => {
             let _ = core.fleet.send(Command::Remove(server)).await;
         }
+        Ok(ManagerNews::Purged { session }) => {
+            let _ = core.fleet.send(Command::Purge(session)).await;
+        }
         Ok(ManagerNews::Snapshot) => {
             let core = Arc::clone(core);
             tokio::spawn(async move {
@@ -142,6 +145,12 @@ async fn dispatch(
         Operation::SessionPut => {
             with(request, async |body| {
                 sessions::put(core, caller, body).await
+            })
+            .await
+        }
+        Operation::SessionPurge => {
+            with(request, async |body| {
+                sessions::purge(core, caller, &body).await
             })
             .await
         }

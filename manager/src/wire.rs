@@ -1,6 +1,6 @@
 //! What managers write into the store and tell each other.
 
-use fastx_core::names::{CallerId, ServerId};
+use fastx_core::names::{CallerId, ServerId, SessionId};
 use fastx_core::wire::session::SessionRecord;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -32,6 +32,11 @@ pub(crate) enum ManagerNews {
     Removed {
         /// Which one.
         server: ServerId,
+    },
+    /// The record of a session was purged.
+    Purged {
+        /// Which one.
+        session: SessionId,
     },
     /// Whoever holds the lease: send a snapshot. Answered with a `FleetSnapshot`.
     Snapshot,

@@ -27,6 +27,7 @@ use crate::connection::{self, Broker};
 use crate::display::{Displays, Tickets};
 use crate::events::Events;
 use crate::fleet::{self, Fleet};
+use crate::hints::Hints;
 use crate::keys::{Keys, random_hex};
 use crate::links::{Hub, LinkPolicy, install_link};
 use crate::logins::{self, Logins};
@@ -137,6 +138,7 @@ pub async fn build(config: Config, bus: BusSource, shutdown: Shutdown) -> Result
             })?;
     let web_addr = listener.local_addr().unwrap_or(config.web_addr);
     let keys = Keys::load(&config.local_dir, &mut rand::rng())?;
+    let hints = Hints::new(!CertFiles::in_dir(&config.tls_dir).cert.exists());
     let tls = Arc::new(server_tls(&config.tls_dir, &keys, &shutdown)?);
     let broker = connection::open(&config, bus, &shutdown).await?;
     let tasks = TaskTracker::new();
@@ -144,6 +146,7 @@ pub async fn build(config: Config, bus: BusSource, shutdown: Shutdown) -> Result
         keys,
         broker: &broker,
         metrics: metrics.clone(),
+        hints,
         tasks: &tasks,
     };
     let node = assemble(&config, parts, &shutdown).await?;
@@ -174,6 +177,7 @@ struct Assembled<'a> {
     keys: Keys,
     broker: &'a Broker,
     metrics: Metrics,
+    hints: Hints,
     tasks: &'a TaskTracker,
 }
 
@@ -182,12 +186,7 @@ async fn assemble(
     parts: Assembled<'_>,
     shutdown: &Shutdown,
 ) -> Result<Node, StartError> {
-    let Assembled {
-        keys,
-        broker,
-        metrics,
-        tasks,
-    } = parts;
+    let (keys, broker) = (parts.keys, parts.broker);
     let me: ServerId = broker.me.clone();
     let transport = Transport::following(broker.bus.clone());
     let boot = random_hex::<8>(&mut rand::rng());
@@ -203,7 +202,7 @@ async fn assemble(
         fleet.clone(),
     );
     let balancer = Balancer::spawn(WorkerCommand::current_exe().map_err(StartError::Program)?);
-    let parts = sessions::Parts {
+    let made = sessions::Parts {
         me: me.clone(),
         local_dir: config.local_dir.clone(),
         configuration: configuration.clone(),
@@ -215,10 +214,10 @@ async fn assemble(
         events: events.clone(),
         chooser: Chooser::new(balancer.clone()),
         news: news.clone(),
-        metrics: metrics.clone(),
+        metrics: parts.metrics.clone(),
     };
-    let sign_in = sign_in(config, &parts);
-    let sessions = Sessions::open(parts);
+    let sign_in = sign_in(config, &made);
+    let sessions = Sessions::open(made);
     let tickets = Tickets::open(
         me.clone(),
         keys.clone(),
@@ -226,15 +225,8 @@ async fn assemble(
         configuration.clone(),
         &config.local_dir,
     );
-    let displays = Displays::new(
-        me.clone(),
-        sessions.clone(),
-        fleet.clone(),
-        tickets,
-        logins.clone(),
-        metrics.clone(),
-        shutdown.clone(),
-    );
+    let hints = parts.hints.clone();
+    let displays = Displays::new(sessions.clone(), tickets, hints, shutdown.clone());
     let node = Node::new(Parts {
         me,
         boot,
@@ -248,11 +240,12 @@ async fn assemble(
         displays,
         events,
         news,
-        metrics,
+        metrics: parts.metrics,
+        hints: parts.hints,
         shutdown: shutdown.clone(),
         broker_generation: broker.generation.clone(),
     });
-    follow(config, &node, balancer, tasks, shutdown);
+    follow(config, &node, balancer, parts.tasks, shutdown);
     Ok(node)
 }
 

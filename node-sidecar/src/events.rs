@@ -24,8 +24,8 @@ pub enum Change {
     SessionRemoved {
         /// Its id.
         id: String,
-        /// Whose it was, where that is known.
-        login: Option<LoginName>,
+        /// Who saw it, besides managers: its owner and guests, where they are known.
+        seen_by: Vec<LoginName>,
     },
     /// A server is new or different.
     Server(Box<ServerRecord>),
@@ -148,7 +148,7 @@ mod tests {
     fn removed(n: u64) -> Change {
         Change::SessionRemoved {
             id: n.to_string(),
-            login: None,
+            seen_by: Vec::new(),
         }
     }
 

@@ -33,6 +33,8 @@ pub struct Facts {
     pub broker_generation: u64,
     /// What keeps sessions from starting.
     pub faults: Vec<String>,
+    /// What an administrator should know besides.
+    pub hints: Vec<String>,
 }
 
 /// The server object.
@@ -82,6 +84,7 @@ pub fn server_object(
         signing_key: keys.signing_public(),
         peer_fingerprint: keys.fingerprint(),
         faults: facts.faults,
+        hints: facts.hints,
     }
 }
 

@@ -25,6 +25,7 @@ pub mod display;
 pub mod events;
 pub mod fleet;
 pub mod heartbeat;
+pub mod hints;
 pub mod keys;
 pub mod links;
 pub mod locks;

@@ -234,9 +234,7 @@ impl Metrics {
         let label = PhaseLabel {
             phase: phase.name(),
         };
-        self.start
-            .get_or_create(&label)
-            .observe(time.as_secs_f64());
+        self.start.get_or_create(&label).observe(time.as_secs_f64());
     }
 
     /// Something was refused.

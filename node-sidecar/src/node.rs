@@ -13,6 +13,7 @@ use crate::display::Displays;
 use crate::events::Events;
 use crate::fleet::Fleet;
 use crate::heartbeat::{self, Facts};
+use crate::hints::Hints;
 use crate::keys::Keys;
 use crate::logins::Logins;
 use crate::metrics::Metrics;
@@ -50,6 +51,8 @@ pub struct Parts {
     pub news: Arc<Notify>,
     /// What is counted.
     pub metrics: Metrics,
+    /// What an administrator should know.
+    pub hints: Hints,
     /// The end of the process.
     pub shutdown: Shutdown,
     /// Generation of the `broker.json` that runs.
@@ -144,6 +147,9 @@ impl Node {
             logged_in_users: parts.logins.signed_in_users(clock::now()),
             broker_generation: *parts.broker_generation.borrow(),
             faults: self.faults(),
+            hints: parts
+                .hints
+                .list(|server| parts.fleet.server(server).is_some()),
         };
         heartbeat::server_object(&parts.me, &parts.keys, &current, facts, readings)
     }

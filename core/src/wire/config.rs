@@ -152,6 +152,9 @@ pub struct Application {
     pub window_mode: String,
     /// Profile of its sessions; empty for the default.
     pub profile: String,
+    /// Who may start it.
+    #[serde(flatten)]
+    pub users: Users,
 }
 
 /// Limits and rules of a session.
@@ -168,6 +171,31 @@ pub struct Profile {
     pub disconnect_idle_seconds: u64,
     /// Seconds without a viewer until the session ends; 0 for never.
     pub end_disconnected_seconds: u64,
+    /// Who may use it.
+    #[serde(flatten)]
+    pub users: Users,
+}
+
+/// Who may use something: everybody, unless somebody is named.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Users {
+    /// By login.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub users: Vec<String>,
+    /// By group.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
+}
+
+impl Users {
+    /// Whether a login with these groups is among them.
+    pub fn admit(&self, login: &str, groups: &[String]) -> bool {
+        let everybody = self.users.is_empty() && self.groups.is_empty();
+        everybody
+            || self.users.iter().any(|u| u == login)
+            || self.groups.iter().any(|g| groups.contains(g))
+    }
 }
 
 /// What one node needs besides the cluster part.
@@ -230,6 +258,25 @@ mod tests {
         let b: Value = serde_json::from_str(r#"{"a":2,"b":1}"#).unwrap();
         assert_eq!(hash(&a), hash(&b));
         assert_eq!(hash(&a).len(), 64);
+    }
+
+    #[test]
+    fn whoever_is_named_is_admitted_and_nobody_named_is_everybody() {
+        let profile: Profile =
+            serde_json::from_str(r#"{"name": "x", "users": ["ada"], "groups": ["ops"]}"#).unwrap();
+        let admit = |login: &str, groups: &[&str]| {
+            let groups: Vec<String> = groups.iter().map(|&g| g.to_owned()).collect();
+            profile.users.admit(login, &groups)
+        };
+        assert!(admit("ada", &[]) && admit("bob", &["staff", "ops"]));
+        assert!(!admit("bob", &["staff"]) && !admit("", &[]));
+        let open = Profile::default();
+        assert!(open.users.admit("anybody", &[]));
+        let written = serde_json::to_value(&open).unwrap();
+        assert!(
+            written.get("users").is_none(),
+            "an older node reads the same as before"
+        );
     }
 
     #[test]

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::config::RootDocument;
 use super::decision::Decision;
 use super::login::TokenRecord;
-use super::session::{SessionRecord, StartRequest};
+use super::session::{SessionRecord, Share, StartRequest};
+use super::ticket::Mode;
 use crate::names::{LoginName, SessionId};
 use crate::secret::Secret;
 
@@ -256,6 +257,29 @@ pub enum Act {
         /// Largest width, pixels.
         width: u32,
     },
+    /// Let somebody in; the owner alone may.
+    Share {
+        /// Whom; none makes a link.
+        login: Option<LoginName>,
+        /// What they may do.
+        mode: Mode,
+        /// For how long.
+        minutes: u32,
+    },
+    /// Take a share back; its viewers leave at once.
+    Unshare {
+        /// Id of the share.
+        share: String,
+    },
+    /// Accept the link of a share: from now on it is for the caller, too.
+    Accept {
+        /// The link's secret.
+        secret: Secret,
+    },
+    /// Answer a warning: the clocks of the profile's limits begin anew.
+    Stay,
+    /// Forget a session that is over.
+    Purge,
 }
 
 /// Answer to [`SessionAct`]; which field is set depends on the act.
@@ -268,4 +292,20 @@ pub struct ActAnswer {
     pub text: String,
     /// PNG, base64.
     pub png: String,
+    /// The share that was made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub share: Option<Share>,
+    /// Secret of its link, told this once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret: Option<Secret>,
+}
+
+/// `store.*.session.purge`: forget the record of a session that is over, or whose server is gone. Answer: [`Empty`],
+/// or a problem `session-lives` (409). A server that comes back reports its sessions anew.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionPurge {
+    /// The session.
+    pub id: SessionId,
+    /// Who asks, for the log.
+    pub by: LoginName,
 }

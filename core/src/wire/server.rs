@@ -75,6 +75,9 @@ pub struct ServerObject {
     /// What keeps the node from doing its work, in words; empty when all is well.
     #[serde(default)]
     pub faults: Vec<String>,
+    /// What an administrator should know although sessions start, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hints: Vec<String>,
 }
 
 /// What a node sends about itself every few seconds.

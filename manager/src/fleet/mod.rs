@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fastx_core::fleet::{Fleet, KEEP_ENDED};
-use fastx_core::names::ServerId;
+use fastx_core::names::{ServerId, SessionId};
 use fastx_core::wire::fleet::{FleetDelta, FleetSnapshot};
 use fastx_core::wire::server::{Heartbeat, ServerRecord};
 use fastx_core::wire::session::{SessionRecord, SessionState};
@@ -45,6 +45,8 @@ pub enum Command {
     Merge(Vec<ServerRecord>, Vec<SessionRecord>),
     /// A server was forgotten.
     Remove(ServerId),
+    /// The record of a session was purged.
+    Purge(SessionId),
     /// Give everything; none when this manager does not hold the lease.
     Snapshot(oneshot::Sender<Option<FleetSnapshot>>),
     /// Give the servers and how many live sessions each has.
@@ -98,6 +100,7 @@ impl State {
             }
             Command::Merge(servers, sessions) => self.merge(servers, sessions, now),
             Command::Remove(server) => self.remove(&server),
+            Command::Purge(session) => self.fleet.remove_session(&session),
             Command::Snapshot(answer) => {
                 let _ = answer.send(self.epoch.map(|_| self.fleet.snapshot()));
             }

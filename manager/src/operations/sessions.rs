@@ -2,8 +2,9 @@
 
 use fastx_core::names::CallerId;
 use fastx_core::subject::Operation;
-use fastx_core::wire::operations::{Empty, SessionPut};
+use fastx_core::wire::operations::{Empty, SessionPurge, SessionPut};
 use fastx_core::wire::problem::Problem;
+use fastx_core::wire::server::ServerRecord;
 use fastx_core::wire::session::{SessionRecord, SessionState};
 use jiff::{SignedDuration, Timestamp};
 
@@ -47,6 +48,51 @@ pub(crate) async fn put(
         let _ = core.fleet.send(Command::Sessions(stored.clone())).await;
         core.tell(&ManagerNews::Sessions { sessions: stored }).await;
     }
+    Ok(Empty {})
+}
+
+/// `session.purge`.
+pub(crate) async fn purge(
+    core: &Core,
+    caller: &CallerId,
+    body: &SessionPurge,
+) -> Result<Empty, Problem> {
+    let id = body.id.as_str();
+    let document = core
+        .store
+        .get(Collection::Sessions, id)
+        .await
+        .map_err(|e| store_problem(&e))?;
+    // One that cannot be read is of no use to anybody.
+    let record = document.and_then(|d| d.read::<SessionRecord>().ok());
+    // Its own server knows best; another one speaks for it only when it is not there.
+    let foreign = |r: &SessionRecord| r.server_id.as_str() != caller.as_str();
+    if let Some(record) = record.filter(|r| r.state.is_live() && foreign(r)) {
+        let servers = core.ask(Command::Census).await.unwrap_or_default();
+        let there = |(server, _): &(ServerRecord, u32)| {
+            server.online && server.server.server_id == record.server_id
+        };
+        if servers.iter().any(there) {
+            return Err(
+                Problem::new(409, "session-lives", "The session is not over")
+                    .detail(format!(
+                        "Its server {} is there and has it.",
+                        record.server_id
+                    ))
+                    .action("End the session first."),
+            );
+        }
+    }
+    core.store
+        .delete(Collection::Sessions, id)
+        .await
+        .map_err(|e| store_problem(&e))?;
+    tracing::info!(%caller, session = %body.id, by = %body.by, "the record of a session was purged");
+    let _ = core.fleet.send(Command::Purge(body.id.clone())).await;
+    core.tell(&ManagerNews::Purged {
+        session: body.id.clone(),
+    })
+    .await;
     Ok(Empty {})
 }
 

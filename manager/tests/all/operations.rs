@@ -9,14 +9,14 @@ use fastx_core::wire::config::{ClusterPart, NodePart};
 use fastx_core::wire::fleet::FleetSnapshot;
 use fastx_core::wire::operations::{
     ConfigAnnounce, ConfigAnswer, ConfigGet, Empty, PasswordAnswer, PasswordCheck, Revoked,
-    TokenAnswer, TokenCheck, TokenPut, TokenRevoke,
+    SessionPurge, TokenAnswer, TokenCheck, TokenPut, TokenRevoke,
 };
 use fastx_core::wire::problem::Problem;
 use fastx_core::wire::session::SessionState;
 use fastx_manager::testing;
 use tokio::task::JoinSet;
 
-use crate::support::{is_live, member, namespace, next, put, session, token};
+use crate::support::{beat, is_live, member, namespace, next, put, session, token};
 
 async fn report(
     node: &Bus,
@@ -31,6 +31,54 @@ async fn report(
 
 async fn snapshot(node: &Bus) -> FleetSnapshot {
     node.store(Operation::FleetGet, &Empty {}).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_record_is_purged_by_its_server_or_when_that_is_gone() {
+    let hub = Hub::new();
+    let manager = testing::start(&hub, namespace()).await;
+    let (a, b) = (member(&hub, "a"), member(&hub, "b"));
+    let purge = async |bus: &Bus, id: u8| {
+        let body = SessionPurge {
+            id: session(id, "a", 1).id,
+            by: "ada".parse().unwrap(),
+        };
+        let done: Result<Empty, Problem> = bus.store(Operation::SessionPurge, &body).await;
+        done.map_err(|problem| problem.kind)
+    };
+    let known = async || {
+        let sessions = snapshot(&a).await.sessions;
+        sessions
+            .iter()
+            .map(|s| s.id.as_str()[15..].to_owned())
+            .collect::<String>()
+    };
+    report(
+        &a,
+        vec![session(1, "a", 1), session(2, "a", 1), session(3, "a", 1)],
+        false,
+    )
+    .await;
+    assert_eq!(
+        purge(&b, 1).await,
+        Ok(Empty {}),
+        "nobody has ever heard of its server"
+    );
+    assert_eq!(known().await, "23");
+    beat(&a, 1).await;
+    manager
+        .wait_status("the server is there", |s| s.nodes.len() == 1)
+        .await;
+    assert_eq!(purge(&b, 2).await, Err("session-lives".to_owned()));
+    assert_eq!(purge(&a, 2).await, Ok(Empty {}), "its own server may");
+    let mut over = session(3, "a", 2);
+    over.state = SessionState::Ended;
+    report(&a, vec![over], false).await;
+    assert_eq!(purge(&b, 3).await, Ok(Empty {}));
+    assert_eq!(purge(&b, 3).await, Ok(Empty {}), "again is as good");
+    assert_eq!(known().await, "");
+    report(&a, vec![session(2, "a", 3)], false).await;
+    assert_eq!(known().await, "2", "what runs is reported anew");
 }
 
 #[tokio::test]

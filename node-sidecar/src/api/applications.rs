@@ -1,6 +1,7 @@
 //! What can be started.
 
 use axum::extract::State;
+use fastx_core::wire::config::Users;
 
 use super::dto::{ApplicationDocument, Applications, ProblemDocument};
 use super::extract::SignedIn;
@@ -22,6 +23,11 @@ pub(super) async fn list(
         .cluster
         .applications
         .iter()
+        .filter(|a| {
+            let profile = current.profile(&a.profile);
+            let admit = |users: &Users| users.admit(user.login.as_str(), &user.groups);
+            admit(&a.users) && profile.is_none_or(|p| admit(&p.users))
+        })
         .map(|a| ApplicationDocument {
             name: a.name.clone(),
             title: if a.title.is_empty() {

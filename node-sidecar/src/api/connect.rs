@@ -7,7 +7,7 @@ use axum::http::header::SEC_WEBSOCKET_PROTOCOL;
 use axum::http::request::Parts;
 use axum::response::Response;
 use fastx_core::wire::problem::Problem;
-use fastx_core::wire::session::SessionState;
+use fastx_core::wire::session::{SessionState, Way};
 use fastx_core::wire::ticket::{SUBPROTOCOL, SUBPROTOCOL_PREFIX};
 use fastx_lifecycle::clock;
 
@@ -16,8 +16,8 @@ use super::error::ApiError;
 use super::extract::{Address, Id, Json, KnownOrigin, SignedIn};
 use crate::display::{Attempt, MAX_MESSAGE, READ_BUFFER};
 use crate::keys::random_hex;
-use crate::logins::Want;
 use crate::node::Node;
+use crate::peer::PEER_NAME;
 
 /// Ways to a session, each with a ticket
 #[utoipa::path(post, operation_id = "connectSession", path = "/api/v1/sessions/{id}/connect", tag = "sessions", params(("id" = String, Path)),
@@ -38,7 +38,7 @@ pub(super) async fn connect(
     Id(id): Id,
     Json(body): Json<ConnectRequest>,
 ) -> Result<axum::Json<ConnectAnswer>, ApiError> {
-    let record = node.sessions().find(&user, &id, Want::Own).await?;
+    let (record, admission) = node.sessions().find_open(&user, &id).await?;
     if record.state == SessionState::Ended {
         return Err(crate::sessions::ended(&record).into());
     }
@@ -47,7 +47,7 @@ pub(super) async fn connect(
         login: user.login,
         session: record.id,
         server: record.server_id,
-        mode: body.mode.into(),
+        mode: admission.limit(body.mode.into()),
         login_jti: user.jti,
         login_ends: user.expires,
         address,
@@ -64,6 +64,7 @@ pub(super) async fn connect(
     });
     Ok(axum::Json(ConnectAnswer {
         attempt: attempt.id.clone(),
+        mode: attempt.mode.into(),
         candidates: candidates.collect(),
     }))
 }
@@ -109,18 +110,24 @@ impl<S: Send + Sync> FromRequestParts<S> for Upgrade {
         (status = 426, body = ProblemDocument, content_type = "application/problem+json")))]
 pub(super) async fn display(
     State(node): State<Node>,
-    _page: KnownOrigin,
+    page: KnownOrigin,
     Id(id): Id,
     headers: HeaderMap,
     Upgrade(upgrade): Upgrade,
 ) -> Response {
     let ticket = ticket_of(&headers);
     let displays = node.displays().clone();
+    // Members call each other by a name of their own. Whoever pretends changes no more than what is shown of the way.
+    let way = if page.host == PEER_NAME {
+        Way::Relay
+    } else {
+        Way::Direct
+    };
     upgrade
         .protocols([SUBPROTOCOL])
         .read_buffer_size(READ_BUFFER)
         .max_message_size(MAX_MESSAGE)
-        .on_upgrade(move |socket| async move { displays.serve(socket, id, ticket).await })
+        .on_upgrade(move |socket| async move { displays.serve(socket, id, ticket, way).await })
 }
 
 fn ticket_of(headers: &HeaderMap) -> Option<String> {

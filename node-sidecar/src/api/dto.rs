@@ -6,6 +6,7 @@ mod event;
 mod refusal;
 mod server;
 mod session;
+mod share;
 mod token;
 
 pub use account::{Answers, Conversation, Info, LoginAnswer, LoginRequest, Me, Question};
@@ -17,6 +18,10 @@ pub use session::{
     ApplicationDocument, Applications, Candidate, ChangeSession, ConnectAnswer, ConnectRequest,
     ListSessions, LogText, OneSession, ScreenshotQuery, SessionDocument, Sessions, StartSession,
     Started, State, ViewerMode,
+};
+pub use share::{
+    AcceptedShare, Limits, ShareDocument, ShareRequest, SharedWithMe, ViewerDocument, ViewerPath,
+    WarningDocument,
 };
 pub use token::{
     ChangeToken, MadeToken, NewToken, TokenDocument, Tokens, TokensQuery, UserDocument, Users,

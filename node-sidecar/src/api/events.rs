@@ -9,6 +9,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use fastx_core::roles::Right;
+use fastx_core::wire::session::SessionRecord;
 use fastx_lifecycle::clock;
 use futures::Stream;
 use futures::stream;
@@ -25,6 +26,7 @@ use super::{servers, sessions};
 use crate::events::{Change, Numbered};
 use crate::logins::User;
 use crate::node::Node;
+use crate::sessions::Admission;
 
 /// Time between two comment lines.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -137,6 +139,10 @@ impl Listening {
         }
     }
 
+    fn sees(&self, record: &SessionRecord) -> bool {
+        self.all || Admission::of(record, &self.user.login, clock::now()).is_some()
+    }
+
     fn signed_out(&mut self, reason: &str) -> Event {
         self.over = true;
         event(
@@ -153,7 +159,7 @@ impl Listening {
         let everything = ResetEvent {
             sessions: own
                 .into_iter()
-                .map(|s| sessions::document(&self.node, s))
+                .map(|s| sessions::document(&self.node, &self.user, s))
                 .collect(),
             servers: servers::documents(&self.node, &self.user),
         };
@@ -163,12 +169,19 @@ impl Listening {
     /// A change as this user may see it.
     fn event(&mut self, (number, change): &Numbered) -> Option<Event> {
         let made = match change.as_ref() {
-            Change::Session(record) if self.all || record.login == self.user.login => {
-                let session = sessions::document(&self.node, (**record).clone());
+            Change::Session(record) if self.sees(record) => {
+                let session = sessions::document(&self.node, &self.user, (**record).clone());
                 event("session", &OneSession { session })
             }
-            Change::SessionRemoved { id, login }
-                if self.all || login.as_ref() == Some(&self.user.login) =>
+            // It was shared with this user until now.
+            Change::Session(record) if record.was_shared_with(&self.user.login) => event(
+                "sessionRemoved",
+                &SessionRemovedEvent {
+                    id: record.id.to_string(),
+                },
+            ),
+            Change::SessionRemoved { id, seen_by }
+                if self.all || seen_by.contains(&self.user.login) =>
             {
                 event("sessionRemoved", &SessionRemovedEvent { id: id.clone() })
             }

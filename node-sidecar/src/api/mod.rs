@@ -14,6 +14,7 @@ mod origin;
 mod rights;
 mod servers;
 mod sessions;
+mod shares;
 mod tokens;
 mod trace;
 
@@ -55,6 +56,11 @@ pub fn router(node: Node) -> Router {
         .route("/sessions/{id}/connect", post(connect::connect))
         .route("/sessions/{id}/display", get(connect::display))
         .route("/sessions/{id}/disconnect", post(sessions::disconnect))
+        .route("/sessions/{id}/stay", post(sessions::stay))
+        .route("/sessions/{id}/record", delete(sessions::purge))
+        .route("/sessions/{id}/shares", post(shares::share))
+        .route("/sessions/{id}/shares/{share}", delete(shares::unshare))
+        .route("/shares/{secret}", post(shares::accept))
         .route("/sessions/{id}/decision", get(documents::decision))
         .route("/sessions/{id}/log", get(documents::log))
         .route("/sessions/{id}/screenshot", get(documents::screenshot))
@@ -80,10 +86,7 @@ pub fn router(node: Node) -> Router {
             HeaderValue::from_static("no-store"),
         ))
         .layer(CatchPanicLayer::custom(error::panicked))
-        .layer(axum::middleware::from_fn_with_state(
-            metrics,
-            trace::trace,
-        ))
+        .layer(axum::middleware::from_fn_with_state(metrics, trace::trace))
 }
 
 async fn wrong_method() -> ApiError {

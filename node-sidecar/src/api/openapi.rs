@@ -4,7 +4,7 @@ use utoipa::OpenApi;
 
 use super::{
     applications, connect, conversation, documents, dto, events, login, rights, servers, sessions,
-    tokens,
+    shares, tokens,
 };
 
 #[derive(OpenApi)]
@@ -26,6 +26,11 @@ use super::{
         sessions::terminate,
         sessions::change,
         sessions::disconnect,
+        sessions::stay,
+        sessions::purge,
+        shares::share,
+        shares::unshare,
+        shares::accept,
         connect::connect,
         connect::display,
         documents::decision,
@@ -81,7 +86,7 @@ mod tests {
     fn every_operation_describes_its_refusals() {
         let document: Value = serde_json::from_str(&document()).unwrap();
         let paths = document["paths"].as_object().unwrap();
-        assert_eq!(paths.len(), 22);
+        assert_eq!(paths.len(), 27);
         for (path, operations) in paths {
             for (method, operation) in operations.as_object().unwrap() {
                 let public = path.ends_with("/info") || path.ends_with("/openapi.json");

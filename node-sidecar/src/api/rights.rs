@@ -44,6 +44,11 @@ const TABLE: &[(&str, &str, Access)] = {
         // By its ticket, which was given to whoever may.
         ("GET", "/sessions/{id}/display", Public),
         ("POST", "/sessions/{id}/disconnect", With(OwnSessions)),
+        ("POST", "/sessions/{id}/stay", With(OwnSessions)),
+        ("DELETE", "/sessions/{id}/record", With(OwnSessions)),
+        ("POST", "/sessions/{id}/shares", With(OwnSessions)),
+        ("DELETE", "/sessions/{id}/shares/{share}", With(OwnSessions)),
+        ("POST", "/shares/{secret}", With(OwnSessions)),
         ("GET", "/sessions/{id}/decision", With(OwnSessions)),
         ("GET", "/sessions/{id}/log", With(OwnSessions)),
         ("GET", "/sessions/{id}/screenshot", With(OwnSessions)),

@@ -3,29 +3,30 @@
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use fastx_core::wire::operations::Act;
+use fastx_core::wire::operations::{Act, ActAnswer};
 use fastx_core::wire::problem::Problem;
 use fastx_core::wire::session::{SessionRecord, StartRequest};
+use fastx_lifecycle::clock;
 
 use super::dto::{
-    ChangeSession, ListSessions, OneSession, ProblemDocument, SessionDocument, Sessions,
+    ChangeSession, Limits, ListSessions, OneSession, ProblemDocument, SessionDocument, Sessions,
     StartSession, Started,
 };
 use super::error::ApiError;
 use super::extract::{Address, Id, Json, Query, SignedIn};
 use crate::keys::random_hex;
-use crate::logins::Want;
+use crate::logins::User;
 use crate::node::Node;
 
 const KEY_HEADER: &str = "idempotency-key";
 
-/// A session as the API shows it.
-pub(super) fn document(node: &Node, record: SessionRecord) -> SessionDocument {
+/// A session as the API shows it to this user.
+pub(super) fn document(node: &Node, user: &User, record: SessionRecord) -> SessionDocument {
     let server_name = node.fleet().hostname(&record.server_id);
-    SessionDocument::new(record, server_name)
+    SessionDocument::new(record, server_name, user, clock::now())
 }
 
-/// My sessions; for managers also everybody's
+/// My sessions and those shared with me; for managers also everybody's
 #[utoipa::path(get, operation_id = "listSessions", path = "/api/v1/sessions", tag = "sessions", params(ListSessions),
     responses(
         (status = 200, body = Sessions),
@@ -37,7 +38,10 @@ pub(super) async fn list(
     Query(query): Query<ListSessions>,
 ) -> axum::Json<Sessions> {
     let sessions = node.sessions().list(&user, query.all);
-    let sessions = sessions.into_iter().map(|s| document(&node, s)).collect();
+    let sessions = sessions
+        .into_iter()
+        .map(|s| document(&node, &user, s))
+        .collect();
     axum::Json(Sessions { sessions })
 }
 
@@ -80,7 +84,7 @@ pub(super) async fn start(
     };
     let started = node.sessions().start(&user, start, &key, &address).await?;
     let answer = Started {
-        session: document(&node, started.session),
+        session: document(&node, &user, started.session),
         decision: started.decision.into(),
     };
     Ok((StatusCode::CREATED, axum::Json(answer)))
@@ -98,8 +102,10 @@ pub(super) async fn get(
     SignedIn(user): SignedIn,
     Id(id): Id,
 ) -> Result<axum::Json<OneSession>, ApiError> {
-    let record = node.sessions().find(&user, &id, Want::Oversee).await?;
-    let session = document(&node, record);
+    let record = node.sessions().find_seen(&user, &id).await?;
+    let profile = node.configuration().current().profile(&record.profile);
+    let mut session = document(&node, &user, record);
+    session.limits = profile.map(Limits::from);
     Ok(axum::Json(OneSession { session }))
 }
 
@@ -143,11 +149,49 @@ pub(super) async fn change(
         params: body.params,
     };
     let answer = node.sessions().act(&user, &id, act).await?;
-    let record = answer.session.ok_or_else(|| {
-        Problem::internal("The session's server did not say how the session is now.")
-    })?;
-    let session = document(&node, record);
+    let session = document(&node, &user, after(answer)?);
     Ok(axum::Json(OneSession { session }))
+}
+
+fn after(answer: ActAnswer) -> Result<SessionRecord, Problem> {
+    let missing = "The session's server did not say how the session is now.";
+    answer.session.ok_or_else(|| Problem::internal(missing))
+}
+
+/// Answer a warning: the time until the profile's limits begins anew
+#[utoipa::path(post, operation_id = "staySession", path = "/api/v1/sessions/{id}/stay", tag = "sessions", params(("id" = String, Path)),
+    responses(
+        (status = 200, body = OneSession),
+        (status = 401, body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 403, body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 404, body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 410, body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 503, body = ProblemDocument, content_type = "application/problem+json")))]
+pub(super) async fn stay(
+    State(node): State<Node>,
+    SignedIn(user): SignedIn,
+    Id(id): Id,
+) -> Result<axum::Json<OneSession>, ApiError> {
+    let answer = node.sessions().act(&user, &id, Act::Stay).await?;
+    let session = document(&node, &user, after(answer)?);
+    Ok(axum::Json(OneSession { session }))
+}
+
+/// Forget the record of a session that has ended, or whose server is gone
+#[utoipa::path(delete, operation_id = "purgeSession", path = "/api/v1/sessions/{id}/record", tag = "sessions", params(("id" = String, Path)),
+    responses(
+        (status = 204, description = "A server that comes back with the session still running reports it anew"),
+        (status = 401, body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 404, body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 409, body = ProblemDocument, content_type = "application/problem+json", description = "`session-lives`"),
+        (status = 503, body = ProblemDocument, content_type = "application/problem+json")))]
+pub(super) async fn purge(
+    State(node): State<Node>,
+    SignedIn(user): SignedIn,
+    Id(id): Id,
+) -> Result<StatusCode, ApiError> {
+    node.sessions().purge(&user, &id).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Send all viewers of a session away; the session goes on

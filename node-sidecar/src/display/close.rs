@@ -77,7 +77,10 @@ impl Close {
 
     /// What the viewer may do has changed: it comes back under the new rules.
     pub fn new_rules() -> Self {
-        Self::new(1012, "The rules of the session have changed; connect again.")
+        Self::new(
+            1012,
+            "The rules of the session have changed; connect again.",
+        )
     }
 
     /// The client broke a rule of the protocol.

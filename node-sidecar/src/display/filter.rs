@@ -205,7 +205,8 @@ impl Filter {
         };
         let kind = self.head[0];
         if kind == 6 && self.head.len() > 8 {
-            return self.clipboard(length);
+            self.clipboard(length);
+            return Ok(true);
         }
         let is_input = matches!(kind, 4 | 5) || kind == 255;
         self.pass = match kind {
@@ -254,7 +255,7 @@ impl Filter {
     }
 
     /// A message of the extended clipboard whose bits are in the head.
-    fn clipboard(&mut self, length: u64) -> Result<bool, Broken> {
+    fn clipboard(&mut self, length: u64) {
         let head = &self.head;
         let flags = u32::from_be_bytes([head[8], head[9], head[10], head[11]]);
         self.rest = length - head.len() as u64;
@@ -267,7 +268,6 @@ impl Filter {
             action::NOTIFY | action::PROVIDE => self.rules.clipboard_in,
             _ => false,
         };
-        Ok(true)
     }
 
     /// Length of the message as soon as the head shows it.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use axum::extract::ws::{self, WebSocket};
-use fastx_core::names::SessionId;
+use fastx_core::names::{ServerId, SessionId};
 use fastx_core::wire::server::ServerRecord;
 use fastx_core::wire::ticket::{SUBPROTOCOL, SUBPROTOCOL_PREFIX};
 use fastx_lifecycle::shutdown::Shutdown;
@@ -49,10 +49,24 @@ pub(super) struct Stay<'a> {
     pub login_jti: &'a str,
     /// Logins that are ended.
     pub revoked: broadcast::Receiver<Arc<Vec<String>>>,
+    /// Name of this node.
+    pub me: &'a ServerId,
+    /// Called once the other node has answered.
+    pub reached: &'a (dyn Fn() + Sync),
     /// Counts what goes through.
     pub bytes: Bytes,
     /// The end of the process.
     pub shutdown: &'a Shutdown,
+}
+
+/// A viewer that cannot be relayed.
+pub(super) struct NoWay {
+    /// Its socket, unused.
+    pub socket: WebSocket,
+    /// What it is told.
+    pub close: Close,
+    /// Why the other node cannot be reached, for administrators; none when it is not known or offline.
+    pub why: Option<String>,
 }
 
 /// Forwards to the end of the viewer's stay; gives the socket back when there is no way.
@@ -60,11 +74,15 @@ pub(super) async fn run(
     socket: WebSocket,
     target: Option<ServerRecord>,
     stay: Stay<'_>,
-) -> Result<(), (WebSocket, Close)> {
+) -> Result<(), NoWay> {
     let id = stay.id;
     let Some(target) = target else {
         let close = Close::unreachable("The session's server is not known here, or is offline.");
-        return Err((socket, close));
+        return Err(NoWay {
+            socket,
+            close,
+            why: None,
+        });
     };
     let server = &target.server;
     let mut failures = Vec::new();
@@ -72,6 +90,7 @@ pub(super) async fn run(
         let attempt = connect(url, &server.peer_fingerprint, id, stay.ticket);
         match tokio::time::timeout(CONNECT, attempt).await {
             Ok(Ok(member)) => {
+                (stay.reached)();
                 tracing::info!(session = %id, server = %server.server_id, "viewer is being relayed");
                 let end = forward(socket, member, stay).await;
                 tracing::info!(session = %id, server = %server.server_id, %end, "relayed viewer gone");
@@ -82,8 +101,20 @@ pub(super) async fn run(
         }
     }
     tracing::warn!(session = %id, server = %server.server_id, reasons = ?failures, "the session's server cannot be reached");
-    let close = Close::unreachable("The session's server cannot be reached from here.");
-    Err((socket, close))
+    let words = format!(
+        "{} cannot reach the session's server {}.",
+        stay.me, server.server_id
+    );
+    let why = if failures.is_empty() {
+        "it names no address for members".to_owned()
+    } else {
+        failures.join("; ")
+    };
+    Err(NoWay {
+        socket,
+        close: Close::unreachable(&words),
+        why: Some(why),
+    })
 }
 
 async fn connect(

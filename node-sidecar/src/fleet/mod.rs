@@ -8,7 +8,7 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use fastx_core::fleet::{Followed, View};
-use fastx_core::names::{ServerId, SessionId};
+use fastx_core::names::{LoginName, ServerId, SessionId};
 use fastx_core::wire::fleet::{FleetDelta, FleetSnapshot};
 use fastx_core::wire::problem::Problem;
 use fastx_core::wire::server::ServerRecord;
@@ -142,16 +142,27 @@ fn changes_of(delta: &FleetDelta, before: &View) -> Vec<Change> {
         .iter()
         .map(|id| Change::SessionRemoved {
             id: id.clone(),
-            login: id
+            seen_by: id
                 .parse::<SessionId>()
                 .ok()
-                .and_then(|id| Some(before.sessions.get(&id)?.login.clone())),
+                .and_then(|id| before.sessions.get(&id))
+                .map(seen_by)
+                .unwrap_or_default(),
         });
     servers
         .chain(sessions)
         .chain(gone_servers)
         .chain(gone_sessions)
         .collect()
+}
+
+/// The owner of a session and all whom it was shared with.
+fn seen_by(record: &SessionRecord) -> Vec<LoginName> {
+    let guests = record
+        .shares
+        .iter()
+        .flat_map(|s| s.login.iter().chain(&s.guests));
+    [&record.login].into_iter().chain(guests).cloned().collect()
 }
 
 fn differences(before: &View, after: &View) -> Vec<Change> {
@@ -204,8 +215,8 @@ mod tests {
             .iter()
             .map(|(_, change)| match change.as_ref() {
                 Change::Session(s) => format!("+{} v{}", &s.id.as_str()[..1], s.version),
-                Change::SessionRemoved { id, login } => {
-                    format!("-{} of {}", &id[..1], login.as_ref().unwrap())
+                Change::SessionRemoved { id, seen_by } => {
+                    format!("-{} of {}", &id[..1], seen_by[0])
                 }
                 Change::Server(s) => format!("+{}", s.server.server_id),
                 Change::ServerRemoved(id) => format!("-{id}"),

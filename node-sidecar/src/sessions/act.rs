@@ -3,12 +3,18 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use fastx_core::names::SessionId;
+use fastx_core::secret::Secret;
 use fastx_core::subject::Operation;
-use fastx_core::wire::operations::{Act, ActAnswer, DecisionAnswer, DecisionGet, SessionAct};
+use fastx_core::wire::operations::{
+    Act, ActAnswer, DecisionAnswer, DecisionGet, Empty, SessionAct, SessionPurge,
+};
 use fastx_core::wire::problem::Problem;
 use fastx_core::wire::session::{SessionRecord, SessionState};
+use fastx_core::wire::ticket::Mode;
+use fastx_lifecycle::clock;
+use jiff::Timestamp;
 
-use super::{Sessions, start};
+use super::{Admission, Sessions, shares, start};
 use crate::locks::lock;
 use crate::logins::{User, Want};
 
@@ -17,18 +23,44 @@ const LOG_BYTES: u32 = 64 * 1024;
 /// Widest small picture.
 const MAX_WIDTH: u32 = 640;
 
-/// What one must be allowed for an act. Managers end sessions and send viewers away, but do not look into them.
-fn want(act: &Act) -> Want {
-    match act {
-        Act::Terminate | Act::Disconnect => Want::Oversee,
-        Act::Params { .. } | Act::Log | Act::Screenshot { .. } => Want::Own,
+/// Whether somebody may do this to a session. Managers end sessions and send viewers away, but do not look into them.
+fn may(user: &User, act: &Act, record: &SessionRecord, now: Timestamp) -> Result<(), Problem> {
+    let admission = Admission::of(record, &user.login, now);
+    let want = match act {
+        // The secret decides.
+        Act::Accept { .. } => return Ok(()),
+        Act::Stay
+            if admission
+                .as_ref()
+                .is_some_and(|a| a.limit(Mode::Control) == Mode::Control) =>
+        {
+            return Ok(());
+        }
+        Act::Terminate | Act::Disconnect | Act::Purge => Want::Oversee,
+        Act::Params { .. }
+        | Act::Log
+        | Act::Screenshot { .. }
+        | Act::Share { .. }
+        | Act::Unshare { .. }
+        | Act::Stay => Want::Own,
+    };
+    match (user.may(want, record), admission) {
+        // A guest knows of the session: there is no need to deny it.
+        (Err(problem), Some(Admission::Guest { .. })) if problem.status == 404 => {
+            Err(Problem::forbidden(&format!(
+                "The session belongs to {}; only its owner may do this.",
+                record.login
+            )))
+        }
+        (allowed, _) => allowed,
     }
 }
 
 impl Sessions {
     /// Does it here or asks the session's node to.
     pub async fn act(&self, user: &User, id: &SessionId, act: Act) -> Result<ActAnswer, Problem> {
-        let record = self.find(user, id, want(&act)).await?;
+        let check = |record: &SessionRecord| may(user, &act, record, clock::now());
+        let record = self.find_if(id, check).await?;
         if record.server_id == self.inner.parts.me {
             return self.act_here(user, id, act).await;
         }
@@ -54,14 +86,20 @@ impl Sessions {
         id: &SessionId,
         act: Act,
     ) -> Result<ActAnswer, Problem> {
-        let record = self
-            .own(id)
-            .ok_or_else(|| Problem::not_found("such session"))?;
-        user.may(want(&act), &record)?;
+        let known = match act {
+            // Forgotten here already, perhaps, when the managers could not be told.
+            Act::Purge => self.record(id),
+            _ => self.own(id),
+        };
+        let record = known.ok_or_else(|| Problem::not_found("such session"))?;
+        may(user, &act, &record, clock::now())?;
         let Some(uid) = self.live_uid(id) else {
             return match act {
                 // It is over: what was wanted is so.
                 Act::Terminate | Act::Disconnect => Ok(answer(record)),
+                Act::Unshare { share } => self.unshare_here(id, &share),
+                Act::Accept { .. } => Err(shares::no_share()),
+                Act::Purge => self.purge_here(user, id).await,
                 _ => Err(ended(&record)),
             };
         };
@@ -79,6 +117,15 @@ impl Sessions {
                 self.link_report(uid, &session);
                 Ok(answer(self.own(id).unwrap_or(record)))
             }
+            Act::Share {
+                login,
+                mode,
+                minutes,
+            } => self.share_here(user, id, login, mode, minutes),
+            Act::Unshare { share } => self.unshare_here(id, &share),
+            Act::Accept { secret } => self.accept_here(user, id, secret.expose()),
+            Act::Stay => Ok(self.stay_here(id)),
+            Act::Purge => Err(lives()),
             Act::Log => Ok(ActAnswer {
                 text: self.hub().log(uid, id, LOG_BYTES).await?,
                 ..ActAnswer::default()
@@ -110,7 +157,15 @@ impl Sessions {
             });
             return Err(problem);
         }
-        // The answer of the link said how the session is now; no report of its own need follow.
+        self.take_in(uid, id);
+        Ok(ActAnswer {
+            session: self.own(id),
+            ..ActAnswer::default()
+        })
+    }
+
+    /// The answer of the link said how the session is now; no report of its own need follow.
+    pub(super) fn take_in(&self, uid: u32, id: &SessionId) {
         let links = self.hub().snapshot();
         let known = links
             .iter()
@@ -119,10 +174,64 @@ impl Sessions {
         if let Some(session) = known.into_iter().find(|s| s.start.id == *id) {
             self.link_report(uid, session);
         }
-        Ok(ActAnswer {
-            session: self.own(id),
-            ..ActAnswer::default()
-        })
+    }
+
+    /// Makes the user a guest of whatever session this link is for; its id.
+    pub async fn accept(&self, user: &User, secret: &str) -> Result<SessionId, Problem> {
+        let id = shares::session_of_link(secret).ok_or_else(shares::no_share)?;
+        let act = Act::Accept {
+            secret: Secret::new(secret),
+        };
+        match self.act(user, &id, act).await {
+            Ok(_) => Ok(id),
+            Err(problem) if problem.kind == "not-found" => Err(shares::no_share()),
+            Err(problem) => Err(problem),
+        }
+    }
+
+    /// Forgets the record of a session that is over, or whose server is gone.
+    pub async fn purge(&self, user: &User, id: &SessionId) -> Result<(), Problem> {
+        let record = self.find(user, id, Want::Oversee).await?;
+        if record.state.is_live() && record.state != SessionState::Unreachable {
+            return Err(lives());
+        }
+        let parts = &self.inner.parts;
+        let server = parts.fleet.server(&record.server_id);
+        let there = record.server_id == parts.me || server.is_some_and(|s| s.online);
+        if !there {
+            self.purge_record(user, id).await?;
+            self.unlearn(id);
+            return Ok(());
+        }
+        match self.act(user, id, Act::Purge).await {
+            Ok(_) => {}
+            // Its server is not there: what the managers know decides.
+            Err(problem) if matches!(problem.status, 502..=504) => {
+                self.purge_record(user, id).await?
+            }
+            Err(problem) => return Err(problem),
+        }
+        self.unlearn(id);
+        Ok(())
+    }
+
+    async fn purge_here(&self, user: &User, id: &SessionId) -> Result<ActAnswer, Problem> {
+        if !lock(&self.inner.registry).purge(id) {
+            return Err(lives());
+        }
+        self.forget_files(vec![id.clone()]).await;
+        self.purge_record(user, id).await?;
+        Ok(ActAnswer::default())
+    }
+
+    async fn purge_record(&self, user: &User, id: &SessionId) -> Result<(), Problem> {
+        let request = SessionPurge {
+            id: id.clone(),
+            by: user.login.clone(),
+        };
+        let transport = &self.inner.parts.transport;
+        let _done: Empty = transport.store(Operation::SessionPurge, &request).await?;
+        Ok(())
     }
 
     /// The decision that a session came from.
@@ -152,6 +261,12 @@ impl Sessions {
             .decision
             .ok_or_else(|| Problem::not_found("decision kept for this session"))
     }
+}
+
+fn lives() -> Problem {
+    Problem::new(409, "session-lives", "The session is not over")
+        .detail("Only the record of a session that has ended, or whose server is gone, can be forgotten.")
+        .action("End the session first.")
 }
 
 fn answer(record: SessionRecord) -> ActAnswer {

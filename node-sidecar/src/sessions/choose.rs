@@ -108,11 +108,7 @@ impl Chooser {
         Ok((decision, result))
     }
 
-    fn choice<'a>(
-        &self,
-        question: &'a Question,
-        left_out: Vec<(ServerId, String)>,
-    ) -> Choice<'a> {
+    fn choice<'a>(&self, question: &'a Question, left_out: Vec<(ServerId, String)>) -> Choice<'a> {
         let own: Vec<&SessionRecord> = question
             .sessions
             .iter()

@@ -1,97 +1,309 @@
 //! Rules of the session profiles about idleness: viewers who do nothing leave, sessions that nobody views end.
+//!
+//! Both are told before: in the session's record, where the web client shows it, and whoever types, comes or
+//! answers (see [`Sessions::stay_here`]) makes the clock begin anew. When this process was away, or the clock of
+//! the host was set, nobody could answer: what is due then is announced first.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::time::Duration;
 
+use fastx_core::names::SessionId;
 use fastx_core::wire::config::Profile;
-use fastx_core::wire::session::{SessionRecord, SessionState};
+use fastx_core::wire::operations::ActAnswer;
+use fastx_core::wire::session::{Planned, SessionRecord, SessionState};
 use fastx_lifecycle::clock;
 use fastx_lifecycle::shutdown::Shutdown;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
 
 use super::Sessions;
+use super::registry::OwnSession;
 use crate::locks::lock;
 
-const LOOK: Duration = Duration::from_secs(10);
+/// Pause between two looks.
+const LOOK: Duration = Duration::from_secs(2);
+/// Whoever does nothing for so long counts as idle.
+const IDLE: SignedDuration = SignedDuration::from_mins(1);
+/// Longest time between a warning and what it warns of: a third of the limit, but no more than this.
+const NOTICE: u64 = 300;
+/// Pause after a session that could not be ended.
+const AGAIN: Duration = Duration::from_secs(30);
+/// The clock of the host was set, or the host slept, when more time than this is missing between two looks.
+const JUMP: SignedDuration = SignedDuration::from_secs(30);
 
-/// What is due.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Due {
-    Nothing,
-    Disconnect,
-    End,
+/// What the rules say of a session at one moment.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Outlook {
+    idle_since: Option<Timestamp>,
+    ends: Option<Planned>,
+    warning: Option<Planned>,
+    due: Option<Due>,
 }
 
-fn due(
-    record: &SessionRecord,
+/// What is due, and the words for whom it concerns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Due {
+    Disconnect(String),
+    End(String),
+}
+
+fn seconds(number: u64) -> SignedDuration {
+    SignedDuration::from_secs(i64::try_from(number).unwrap_or(i64::MAX / 2))
+}
+
+/// Time between a warning and what it warns of.
+fn notice(limit: u64) -> u64 {
+    (limit / 3).min(NOTICE)
+}
+
+/// A limit that begins at a moment.
+struct Limit {
+    at: Timestamp,
+    warn: Timestamp,
+}
+
+impl Limit {
+    fn new(since: Timestamp, limit: u64) -> Option<Self> {
+        let at = (limit > 0).then(|| since.checked_add(seconds(limit)).ok())??;
+        let warn = at - seconds(notice(limit));
+        Some(Self { at, warn })
+    }
+
+    fn planned(&self, text: &str) -> Planned {
+        Planned {
+            at: self.at,
+            text: text.to_owned(),
+        }
+    }
+}
+
+fn outlook(
+    own: &OwnSession,
     profile: &Profile,
     last_input: Option<Timestamp>,
     now: Timestamp,
-) -> Due {
-    let over = |since: Timestamp, limit: u64| {
-        limit > 0 && now.duration_since(since).as_secs() >= i64::try_from(limit).unwrap_or(i64::MAX)
-    };
+) -> Outlook {
+    let record = &own.record;
     if record.state != SessionState::Running {
-        return Due::Nothing;
+        return Outlook::default();
     }
     match last_input {
-        Some(last) if over(last, profile.disconnect_idle_seconds) => Due::Disconnect,
-        Some(_) => Due::Nothing,
-        None => {
-            let since = record.last_disconnect.unwrap_or(record.started);
-            if over(since, profile.end_disconnected_seconds) {
-                Due::End
-            } else {
-                Due::Nothing
-            }
+        Some(typed) => viewed(own, profile, typed, now),
+        None => unviewed(own, profile, now),
+    }
+}
+
+fn viewed(own: &OwnSession, profile: &Profile, typed: Timestamp, now: Timestamp) -> Outlook {
+    let mut outlook = Outlook {
+        idle_since: (now.duration_since(typed) >= IDLE).then_some(typed),
+        ..Outlook::default()
+    };
+    let since = own.stayed.map_or(typed, |stayed| stayed.max(typed));
+    let limit = profile.disconnect_idle_seconds;
+    if let Some(idle) = Limit::new(since, limit) {
+        let limit = words(limit);
+        if now >= idle.at {
+            let why = format!("Nothing was typed for {limit}. The session goes on.");
+            outlook.due = Some(Due::Disconnect(why));
+        } else if now >= idle.warn {
+            let text = format!(
+                "Whoever types nothing for {limit} is disconnected. The session goes on then."
+            );
+            outlook.warning = Some(idle.planned(&text));
         }
+    }
+    outlook
+}
+
+fn unviewed(own: &OwnSession, profile: &Profile, now: Timestamp) -> Outlook {
+    let record = &own.record;
+    let known = [record.last_disconnect, record.last_connect, own.stayed];
+    let since = known.into_iter().flatten().fold(record.started, Ord::max);
+    let left = record.last_disconnect.unwrap_or(record.started);
+    let mut outlook = Outlook {
+        idle_since: record.idle_since.or(Some(left)),
+        ..Outlook::default()
+    };
+    let limit = profile.end_disconnected_seconds;
+    if let Some(end) = Limit::new(since, limit) {
+        let text = format!("A session that nobody looks at for {} ends.", words(limit));
+        if now >= end.at {
+            let why = format!("Nobody looked at it for {}.", words(limit));
+            outlook.due = Some(Due::End(why));
+        } else if now >= end.warn {
+            outlook.warning = Some(end.planned(&text));
+        }
+        outlook.ends = Some(end.planned(&text));
+    }
+    outlook
+}
+
+/// A limit as people say it; limits are round numbers.
+fn words(seconds: u64) -> String {
+    let (number, unit) = match seconds {
+        s if s >= 172_800 && s % 86_400 == 0 => (s / 86_400, "day"),
+        s if s >= 3600 && s % 3600 == 0 => (s / 3600, "hour"),
+        s if s >= 60 && s % 60 == 0 => (s / 60, "minute"),
+        s => (s, "second"),
+    };
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {unit}{plural}")
+}
+
+/// Notices when time has passed in which this process could not look.
+#[derive(Debug)]
+struct Steady {
+    last: (Instant, Timestamp),
+}
+
+impl Steady {
+    fn new(now: Timestamp) -> Self {
+        Self {
+            last: (Instant::now(), now),
+        }
+    }
+
+    /// Whether the clock has jumped ahead since the last call.
+    fn jumped(&mut self, at: Instant, now: Timestamp) -> bool {
+        let passed = SignedDuration::try_from(at.duration_since(self.last.0)).unwrap_or_default();
+        let jumped = now.duration_since(self.last.1) - passed > JUMP;
+        self.last = (at, now);
+        jumped
     }
 }
 
 /// Looks at all own sessions now and then until shutdown.
 pub(super) async fn run(sessions: Sessions, shutdown: Shutdown) {
     let mut ticks = tokio::time::interval(LOOK);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut steady = Steady::new(clock::now());
+    sessions.announce_overdue(clock::now());
+    let mut tried: HashMap<SessionId, Instant> = HashMap::new();
     loop {
         tokio::select! {
             () = shutdown.triggered() => return,
-            _ = ticks.tick() => sessions.enforce().await,
+            _ = ticks.tick() => {
+                let now = clock::now();
+                if steady.jumped(Instant::now(), now) {
+                    tracing::warn!("the clock has jumped ahead: the limits of idle sessions begin anew");
+                    sessions.begin_anew(now);
+                }
+                sessions.sweep_shares(now);
+                tried.retain(|_, at| at.elapsed() < AGAIN);
+                sessions.enforce(&mut tried, now);
+            }
         }
     }
 }
 
 impl Sessions {
-    async fn enforce(&self) {
+    fn enforce(&self, tried: &mut HashMap<SessionId, Instant>, now: Timestamp) {
         let current = self.inner.parts.configuration.current();
-        let now = clock::now();
-        let live: Vec<(u32, SessionRecord)> = lock(&self.inner.registry)
+        let live: Vec<OwnSession> = lock(&self.inner.registry)
             .iter()
             .filter(|s| s.record.state.is_live())
-            .map(|s| (s.uid, s.record.clone()))
+            .cloned()
             .collect();
-        for (uid, record) in live {
-            let Some(profile) = current.profile(&record.profile) else {
+        for own in live {
+            let Some(profile) = current.profile(&own.record.profile) else {
                 continue;
             };
-            match due(
-                &record,
-                &profile,
-                self.inner.viewers.last_input(&record.id),
-                now,
-            ) {
-                Due::Nothing => {}
-                Due::Disconnect => {
-                    let why = format!(
-                        "Nothing was typed for {} seconds.",
-                        profile.disconnect_idle_seconds
-                    );
-                    self.inner.viewers.disconnect(&record.id, &why);
+            let id = own.record.id.clone();
+            let outlook = outlook(&own, &profile, self.inner.viewers.last_input(&id), now);
+            self.note(&own.record, &outlook);
+            match outlook.due {
+                None => {}
+                Some(Due::Disconnect(why)) => {
+                    self.inner.viewers.disconnect(&id, &why);
                 }
-                Due::End => {
-                    tracing::info!(session = %record.id, "nobody has viewed the session for as long as its profile allows: ending it");
-                    if let Err(problem) = self.hub().terminate(uid, &record.id).await {
-                        tracing::warn!(session = %record.id, %problem, "the session cannot be ended");
+                Some(Due::End(why)) => {
+                    if let Entry::Vacant(untried) = tried.entry(id) {
+                        untried.insert(Instant::now());
+                        self.end_abandoned(own, why);
                     }
                 }
             }
+        }
+    }
+
+    /// Puts into the record what the rules say, where it is something else than before.
+    fn note(&self, record: &SessionRecord, outlook: &Outlook) {
+        let same = record.idle_since == outlook.idle_since
+            && record.ends == outlook.ends
+            && record.warning == outlook.warning;
+        if same {
+            return;
+        }
+        self.edit(&record.id, |own| {
+            own.record.idle_since = outlook.idle_since;
+            own.record.ends.clone_from(&outlook.ends);
+            own.record.warning.clone_from(&outlook.warning);
+        });
+    }
+
+    fn end_abandoned(&self, own: OwnSession, why: String) {
+        let sessions = self.clone();
+        tokio::spawn(async move {
+            let id = own.record.id;
+            tracing::info!(session = %id, login = %own.record.login, %why, "a session is ended by the rules of its profile");
+            sessions.edit(&id, |own| own.end_why = Some(why));
+            match sessions.hub().terminate(own.uid, &id).await {
+                Ok(()) => sessions.take_in(own.uid, &id),
+                Err(problem) => {
+                    sessions.edit(&id, |own| own.end_why = None);
+                    tracing::warn!(session = %id, %problem, "the session cannot be ended");
+                }
+            }
+        });
+    }
+
+    /// Somebody answered a warning: the clocks begin anew.
+    pub(super) fn stay_here(&self, id: &SessionId) -> ActAnswer {
+        self.stayed(id, clock::now());
+        ActAnswer {
+            session: self.own(id),
+            ..ActAnswer::default()
+        }
+    }
+
+    fn stayed(&self, id: &SessionId, now: Timestamp) {
+        let current = self.inner.parts.configuration.current();
+        let last_input = self.inner.viewers.last_input(id);
+        self.edit(id, |own| {
+            own.stayed = Some(now);
+            let Some(profile) = current.profile(&own.record.profile) else {
+                return;
+            };
+            let outlook = outlook(own, &profile, last_input, now);
+            (own.record.ends, own.record.warning) = (outlook.ends, outlook.warning);
+        });
+    }
+
+    /// Gives sessions whose end became due while this process was away the time between warning and end.
+    fn announce_overdue(&self, now: Timestamp) {
+        let current = self.inner.parts.configuration.current();
+        let live: Vec<OwnSession> = lock(&self.inner.registry).iter().cloned().collect();
+        for own in live {
+            let Some(profile) = current.profile(&own.record.profile) else {
+                continue;
+            };
+            if let Some(Due::End(_)) = outlook(&own, &profile, None, now).due {
+                let limit = profile.end_disconnected_seconds;
+                let as_if = now - seconds(limit - notice(limit));
+                self.edit(&own.record.id, |own| own.stayed = Some(as_if));
+            }
+        }
+    }
+
+    fn begin_anew(&self, now: Timestamp) {
+        let live: Vec<SessionId> = lock(&self.inner.registry)
+            .iter()
+            .filter(|s| s.record.state.is_live())
+            .map(|s| s.record.id.clone())
+            .collect();
+        for id in live {
+            self.stayed(&id, now);
         }
     }
 }
@@ -105,32 +317,110 @@ mod tests {
         Timestamp::from_second(second).unwrap()
     }
 
-    #[test]
-    fn idle_viewers_leave_and_unviewed_sessions_end() {
-        let mut record: SessionRecord = serde_json::from_value(json!({
+    fn own() -> OwnSession {
+        serde_json::from_value(json!({"uid": 1, "record": {
             "id": "0".repeat(16), "serverId": "a", "login": "ada", "state": "running", "name": "n",
             "command": "xterm", "started": "1970-01-01T00:00:00Z", "changed": "1970-01-01T00:00:00Z", "version": 1
-        }))
-        .unwrap();
-        let mut profile = Profile::default();
+        }}))
+        .unwrap()
+    }
+
+    fn profile(idle: u64, end: u64) -> Profile {
+        Profile {
+            disconnect_idle_seconds: idle,
+            end_disconnected_seconds: end,
+            ..Profile::default()
+        }
+    }
+
+    #[test]
+    fn idle_viewers_are_warned_and_leave() {
+        let mut own = own();
+        let rule = profile(90, 1000);
+        let look = |own: &OwnSession, typed, now| outlook(own, &rule, Some(at(typed)), at(now));
         assert_eq!(
-            due(&record, &profile, Some(at(0)), at(9999)),
-            Due::Nothing,
+            outlook(&own, &profile(0, 0), Some(at(0)), at(9999)),
+            Outlook {
+                idle_since: Some(at(0)),
+                ..Outlook::default()
+            },
             "no limits"
         );
-        profile.disconnect_idle_seconds = 60;
-        profile.end_disconnected_seconds = 100;
-        assert_eq!(due(&record, &profile, Some(at(0)), at(59)), Due::Nothing);
-        assert_eq!(due(&record, &profile, Some(at(0)), at(60)), Due::Disconnect);
-        assert_eq!(
-            due(&record, &profile, Some(at(500)), at(500)),
-            Due::Nothing,
-            "a viewer keeps it"
+        assert_eq!(look(&own, 0, 59), Outlook::default());
+        assert_eq!(look(&own, 0, 60).idle_since, Some(at(0)));
+        let warned = look(&own, 0, 61);
+        assert_eq!(warned.warning.as_ref().map(|w| w.at), Some(at(90)));
+        assert_eq!(warned.ends, None, "a viewer keeps it");
+        let due = look(&own, 0, 90);
+        assert!(
+            matches!(&due.due, Some(Due::Disconnect(why)) if why.contains("90 seconds")),
+            "{due:?}"
         );
-        assert_eq!(due(&record, &profile, None, at(100)), Due::End);
-        record.last_disconnect = Some(at(50));
-        assert_eq!(due(&record, &profile, None, at(149)), Due::Nothing);
-        record.state = SessionState::Ending;
-        assert_eq!(due(&record, &profile, None, at(999)), Due::Nothing);
+        assert_eq!(look(&own, 70, 90), Outlook::default(), "somebody typed");
+        own.stayed = Some(at(65));
+        assert_eq!(look(&own, 0, 90).warning, None, "somebody answered");
+        assert!(look(&own, 0, 155).due.is_some());
+    }
+
+    #[test]
+    fn abandoned_sessions_are_announced_and_end() {
+        let mut own = own();
+        let rule = profile(60, 3600);
+        let look = |own: &OwnSession, now| outlook(own, &rule, None, at(now));
+        let early = look(&own, 10);
+        assert_eq!(early.ends.as_ref().map(|e| e.at), Some(at(3600)));
+        assert_eq!((early.warning, early.due), (None, None));
+        assert_eq!(look(&own, 3299).warning, None);
+        assert_eq!(look(&own, 3300).warning.map(|w| w.at), Some(at(3600)));
+        assert_eq!(
+            look(&own, 3600).due,
+            Some(Due::End("Nobody looked at it for 1 hour.".into()))
+        );
+        own.stayed = Some(at(3500));
+        assert_eq!(look(&own, 3600).due, None);
+        own.record.last_disconnect = Some(at(5000));
+        let left = look(&own, 5001);
+        assert_eq!(left.ends.map(|e| e.at), Some(at(8600)));
+        assert_eq!(left.idle_since, Some(at(5000)));
+        // A viewer whose end was not noted was there no earlier than it came.
+        own.record.last_connect = Some(at(9000));
+        assert_eq!(look(&own, 9001).due, None);
+        own.record.state = SessionState::Ending;
+        assert_eq!(look(&own, 99_999), Outlook::default());
+    }
+
+    #[test]
+    fn a_clock_that_is_set_ends_nothing() {
+        let start = Instant::now();
+        let mut steady = Steady {
+            last: (start, at(0)),
+        };
+        let later = |seconds| start + Duration::from_secs(seconds);
+        assert!(!steady.jumped(later(2), at(2)));
+        assert!(
+            !steady.jumped(later(602), at(602)),
+            "a long pause is no jump"
+        );
+        assert!(steady.jumped(later(604), at(86_400)));
+        assert!(!steady.jumped(later(606), at(86_402)));
+        assert!(!steady.jumped(later(608), at(10)), "back is not ahead");
+    }
+
+    #[test]
+    fn limits_in_words() {
+        let all = [1, 60, 90, 600, 3600, 86_400, 172_800, 604_800].map(words);
+        assert_eq!(
+            all,
+            [
+                "1 second",
+                "1 minute",
+                "90 seconds",
+                "10 minutes",
+                "1 hour",
+                "24 hours",
+                "2 days",
+                "7 days"
+            ]
+        );
     }
 }

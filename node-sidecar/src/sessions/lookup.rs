@@ -6,9 +6,10 @@ use std::time::Duration;
 use fastx_core::names::SessionId;
 use fastx_core::wire::problem::Problem;
 use fastx_core::wire::session::SessionRecord;
+use fastx_lifecycle::clock;
 use tokio::time::Instant;
 
-use super::Sessions;
+use super::{Admission, Sessions};
 use crate::events::Change;
 use crate::locks::lock;
 use crate::logins::{User, Want};
@@ -22,29 +23,68 @@ const SOON: Duration = Duration::from_secs(1);
 pub(super) type Recent = BTreeMap<SessionId, (Instant, SessionRecord)>;
 
 impl Sessions {
-    /// The sessions of a user, newest first; of everybody for a manager who asks for all.
+    /// The sessions of a user and those shared with them, newest first; of everybody for a manager who asks for all.
     pub fn list(&self, user: &User, all: bool) -> Vec<SessionRecord> {
+        let now = clock::now();
         let mut sessions: Vec<SessionRecord> = self
             .all()
             .into_values()
-            .filter(|s| s.login == user.login || all && user.may(Want::Oversee, s).is_ok())
+            .filter(|s| {
+                Admission::of(s, &user.login, now).is_some()
+                    || all && user.may(Want::Oversee, s).is_ok()
+            })
             .collect();
         sessions.sort_by(|a, b| b.started.cmp(&a.started).then_with(|| a.id.cmp(&b.id)));
         sessions
     }
 
-    /// A session, if the user may do that to it. One that is not known may become so in a moment.
+    /// A session, if the user may do that to it.
     pub async fn find(
         &self,
         user: &User,
         id: &SessionId,
         want: Want,
     ) -> Result<SessionRecord, Problem> {
+        self.find_if(id, |record| user.may(want, record)).await
+    }
+
+    /// A session that the user may see: an own one, a shared one, for managers every one.
+    pub async fn find_seen(&self, user: &User, id: &SessionId) -> Result<SessionRecord, Problem> {
+        let seen = |record: &SessionRecord| match Admission::of(record, &user.login, clock::now()) {
+            Some(_) => Ok(()),
+            None => user.may(Want::Oversee, record),
+        };
+        self.find_if(id, seen).await
+    }
+
+    /// A session that the user may look into, and as what.
+    pub async fn find_open(
+        &self,
+        user: &User,
+        id: &SessionId,
+    ) -> Result<(SessionRecord, Admission), Problem> {
+        let now = clock::now();
+        let open = |record: &SessionRecord| match Admission::of(record, &user.login, now) {
+            Some(_) => Ok(()),
+            None => user.may(Want::Own, record),
+        };
+        let record = self.find_if(id, open).await?;
+        let admission = Admission::of(&record, &user.login, now);
+        let admission = admission.ok_or_else(|| Problem::not_found("such session"))?;
+        Ok((record, admission))
+    }
+
+    /// A session, if it passes. One that is not known may become so in a moment.
+    pub(super) async fn find_if(
+        &self,
+        id: &SessionId,
+        check: impl Fn(&SessionRecord) -> Result<(), Problem>,
+    ) -> Result<SessionRecord, Problem> {
         let (_, mut changes) = self.inner.parts.events.listen();
         let until = Instant::now() + SOON;
         loop {
             if let Some(record) = self.record(id) {
-                user.may(want, &record)?;
+                check(&record)?;
                 return Ok(record);
             }
             if tokio::time::timeout_at(until, changes.recv())
@@ -71,6 +111,11 @@ impl Sessions {
             let change = Change::Session(Box::new(record));
             self.inner.parts.events.publish(change);
         }
+    }
+
+    /// Forgets what another node answered.
+    pub(super) fn unlearn(&self, id: &SessionId) {
+        lock(&self.inner.recent).remove(id);
     }
 
     /// Everything that is known, the node's own knowledge of its own sessions first.

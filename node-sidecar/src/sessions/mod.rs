@@ -10,14 +10,16 @@ mod publish;
 mod registry;
 mod requests;
 mod revoked;
+mod shares;
 mod start;
 mod viewers;
 
 pub(crate) use act::ended;
 pub use choose::{Chooser, follow as follow_scripts, may_choose};
+pub use shares::{Admission, session_of_link};
 pub use start::Started;
 pub(crate) use viewers::LOGIN_ENDED;
-pub use viewers::{NotLetIn, Viewer, ViewerGuard};
+pub use viewers::{Coming, NotLetIn, Viewer, ViewerGuard};
 
 use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::path::PathBuf;
@@ -103,7 +105,7 @@ impl Sessions {
     /// Starts from the records on disk.
     pub fn open(parts: Parts) -> Self {
         let dir = parts.local_dir.join("sessions");
-        let registry = Registry::restore(parts.me.clone(), read_folder(&dir));
+        let registry = Registry::restore(parts.me.clone(), read_folder(&dir), clock::now());
         Self {
             inner: Arc::new(Inner {
                 dir,
@@ -128,6 +130,11 @@ impl Sessions {
         tasks.spawn(requests::run(self.clone(), shutdown.clone()));
         tasks.spawn(idle::run(self.clone(), shutdown.clone()));
         tasks.spawn(revoked::run(self.clone(), shutdown.clone()));
+    }
+
+    /// What the service is made of.
+    pub(crate) fn parts(&self) -> &Parts {
+        &self.inner.parts
     }
 
     /// A session of this node.
@@ -201,7 +208,7 @@ impl Sessions {
                 return;
             }
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     /// Changes the record of an own session and tells everybody.

@@ -125,9 +125,15 @@ impl Sessions {
         if old.is_empty() {
             return;
         }
+        self.forget_files(old).await;
+    }
+
+    /// Removes the records of these on disk.
+    pub(super) async fn forget_files(&self, ids: Vec<SessionId>) {
+        lock(&self.inner.dirty).retain(|id| !ids.contains(id));
         let dir = self.inner.dir.clone();
         let removing = tokio::task::spawn_blocking(move || {
-            for id in old {
+            for id in ids {
                 disk::remove(&dir.join(format!("{id}.json")));
             }
         });

@@ -1,6 +1,6 @@
 //! What the node knows of its own sessions. The links say what runs; whose it is stands in the node's own record.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use fastx_core::names::{LoginName, ServerId, SessionId};
 use fastx_core::wire::link::LinkSession;
@@ -31,6 +31,12 @@ pub(super) struct OwnSession {
     /// Who asked for its end.
     #[serde(default)]
     pub ended_by: Option<LoginName>,
+    /// Which rule ended it, in words.
+    #[serde(default)]
+    pub end_why: Option<String>,
+    /// When somebody last answered a warning: the clocks of the profile begin there.
+    #[serde(default)]
+    pub stayed: Option<Timestamp>,
     /// Why it could not start: the answer to a repetition.
     #[serde(default)]
     pub failure: Option<Problem>,
@@ -56,16 +62,21 @@ pub(super) struct Registry {
     sessions: BTreeMap<SessionId, OwnSession>,
     /// Those whose start this process waits for: a link need not know them yet.
     in_flight: BTreeSet<SessionId>,
+    /// Those whose record was purged: a link tells of ended ones for a while, which makes no new record.
+    purged: VecDeque<SessionId>,
 }
 
 impl Registry {
-    /// The sessions that were kept. Nobody views them yet.
-    pub(super) fn restore(me: ServerId, kept: Vec<OwnSession>) -> Self {
+    /// The sessions that were kept. Nobody views them yet; who did left no later than now.
+    pub(super) fn restore(me: ServerId, kept: Vec<OwnSession>, now: Timestamp) -> Self {
         let sessions = kept
             .into_iter()
             .filter(|s| s.record.server_id == me)
             .map(|mut s| {
-                s.record.viewers = 0;
+                if s.record.viewers > 0 {
+                    s.record.last_disconnect = Some(now);
+                }
+                no_viewers(&mut s.record);
                 (s.record.id.clone(), s)
             })
             .collect();
@@ -73,6 +84,7 @@ impl Registry {
             me,
             sessions,
             in_flight: BTreeSet::new(),
+            purged: VecDeque::new(),
         }
     }
 
@@ -150,6 +162,7 @@ impl Registry {
             // Somebody else's link: it cannot know.
             Some(own) if own.uid != uid => None,
             Some(_) => self.edit(id, now, |own| follow(own, session)),
+            None if self.purged.contains(id) && !session.state.is_live() => None,
             None if self.sessions.len() >= LIMIT || !allowed(id, &session.start.login) => None,
             None => {
                 let own = adopt(&self.me, uid, session, now);
@@ -183,7 +196,7 @@ impl Registry {
         for id in missing {
             changed.extend(self.edit(&id, now, |own| {
                 own.record.state = SessionState::Ended;
-                own.record.viewers = 0;
+                no_viewers(&mut own.record);
                 if own.record.end_reason.is_empty() {
                     "The desktop was restarted, and the session is gone."
                         .clone_into(&mut own.record.end_reason);
@@ -191,6 +204,18 @@ impl Registry {
             }));
         }
         changed
+    }
+
+    /// Forgets a session that is over; false when it is not.
+    pub(super) fn purge(&mut self, id: &SessionId) -> bool {
+        let over = self.get(id).is_none_or(|s| !s.record.state.is_live());
+        if over && self.sessions.remove(id).is_some() {
+            if self.purged.len() >= LIMIT {
+                self.purged.pop_front();
+            }
+            self.purged.push_back(id.clone());
+        }
+        over
     }
 
     /// Forgets sessions that ended long ago; their ids.
@@ -225,14 +250,24 @@ fn follow(own: &mut OwnSession, link: &LinkSession) {
     record.params.clone_from(&link.start.params);
     record.geometry = clip(&link.start.geometry, 16);
     record.display = clip(&link.display, 32);
-    match &own.ended_by {
-        // Who ended it, the node knows better.
-        Some(login) => record.end_reason = format!("Ended by {login}."),
-        None if link.end_reason.is_empty() => {}
-        None => record.end_reason = clip(&link.end_reason, MAX_REASON),
+    match (&own.ended_by, &own.end_why) {
+        // Who or what ended it, the node knows better.
+        (Some(login), _) => record.end_reason = format!("Ended by {login}."),
+        (None, Some(rule)) => record.end_reason.clone_from(rule),
+        (None, None) if link.end_reason.is_empty() => {}
+        (None, None) => record.end_reason = clip(&link.end_reason, MAX_REASON),
     }
     if !link.state.is_live() {
-        record.viewers = 0;
+        no_viewers(record);
+    }
+}
+
+/// What is only true while it runs.
+fn no_viewers(record: &mut SessionRecord) {
+    record.viewers = 0;
+    record.viewer_list.clear();
+    if !record.state.is_live() {
+        (record.ends, record.warning) = (None, None);
     }
 }
 
@@ -255,6 +290,11 @@ fn adopt(me: &ServerId, uid: u32, link: &LinkSession, now: Timestamp) -> OwnSess
         last_connect: None,
         last_disconnect: None,
         viewers: 0,
+        viewer_list: Vec::new(),
+        shares: Vec::new(),
+        idle_since: None,
+        ends: None,
+        warning: None,
         end_reason: clip(&link.end_reason, MAX_REASON),
         version: next_version(0, now),
     };
@@ -263,6 +303,8 @@ fn adopt(me: &ServerId, uid: u32, link: &LinkSession, now: Timestamp) -> OwnSess
         uid,
         request: String::new(),
         ended_by: None,
+        end_why: None,
+        stayed: None,
         failure: None,
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fastx_core::names::{LoginName, ServerId, SessionId};
 use fastx_core::subject::Operation;
-use fastx_core::wire::config::hash;
+use fastx_core::wire::config::{Application, Profile, Users, hash};
 use fastx_core::wire::decision::Decision;
 use fastx_core::wire::link::LinkStart;
 use fastx_core::wire::operations::{DecisionPut, Empty, SessionStart};
@@ -248,21 +248,7 @@ impl Sessions {
         request: &SessionStart,
     ) -> Result<OwnSession, Problem> {
         let start = &request.start;
-        let application = current
-            .cluster
-            .applications
-            .iter()
-            .find(|a| a.name == start.application);
-        if !start.application.is_empty() && application.is_none() {
-            return Err(unknown("application", &start.application));
-        }
-        let profile = match (&*start.profile, application) {
-            ("", Some(application)) => application.profile.as_str(),
-            (named, _) => named,
-        };
-        let limits = current
-            .profile(profile)
-            .ok_or_else(|| unknown("profile", profile))?;
+        let (application, limits) = permitted(current, user, start)?;
         let geometry = geometry::choose(&start.geometry, &limits.max_geometry)?;
         let command = application.map_or(&start.command, |a| &a.command);
         let title = application.map_or(&start.command, |a| {
@@ -286,7 +272,7 @@ impl Sessions {
             name: name.chars().take(MAX_NAME).collect(),
             application: start.application.clone(),
             command: command.clone(),
-            profile: profile.to_owned(),
+            profile: profile_name(start, application).to_owned(),
             geometry: geometry.to_string(),
             display: String::new(),
             params: start.params.clone(),
@@ -295,6 +281,11 @@ impl Sessions {
             last_connect: None,
             last_disconnect: None,
             viewers: 0,
+            viewer_list: Vec::new(),
+            shares: Vec::new(),
+            idle_since: None,
+            ends: None,
+            warning: None,
             end_reason: String::new(),
             version: u64::try_from(now.as_millisecond()).unwrap_or(1),
         };
@@ -303,6 +294,8 @@ impl Sessions {
             uid,
             request: hash(start),
             ended_by: None,
+            end_why: None,
+            stayed: None,
             failure: None,
         })
     }
@@ -324,6 +317,39 @@ impl Sessions {
                 tracing::warn!(%problem, "a decision was not kept by the managers");
             }
         });
+    }
+}
+
+/// The application and the profile of a start, if the configuration has them and they are for this user.
+fn permitted<'a>(
+    current: &'a Current,
+    user: &User,
+    start: &StartRequest,
+) -> Result<(Option<&'a Application>, Profile), Problem> {
+    let applications = &current.cluster.applications;
+    let application = applications.iter().find(|a| a.name == start.application);
+    if !start.application.is_empty() && application.is_none() {
+        return Err(unknown("application", &start.application));
+    }
+    let profile = profile_name(start, application);
+    let limits = current
+        .profile(profile)
+        .ok_or_else(|| unknown("profile", profile))?;
+    let admit = |users: &Users| users.admit(user.login.as_str(), &user.groups);
+    if let Some(application) = application.filter(|a| !admit(&a.users)) {
+        return Err(not_for(&user.login, "application", &application.name));
+    }
+    if !admit(&limits.users) {
+        return Err(not_for(&user.login, "profile", &limits.name));
+    }
+    Ok((application, limits))
+}
+
+/// The profile that was asked for, or that of the application.
+fn profile_name<'a>(start: &'a StartRequest, application: Option<&'a Application>) -> &'a str {
+    match (start.profile.as_str(), application) {
+        ("", Some(application)) => &application.profile,
+        (named, _) => named,
     }
 }
 
@@ -409,6 +435,11 @@ fn invalid(detail: &str) -> Problem {
 fn unknown(what: &str, name: &str) -> Problem {
     Problem::new(422, "bad-request", "The request is not valid")
         .detail(format!("There is no {what} `{name}`."))
+}
+
+fn not_for(login: &LoginName, what: &str, name: &str) -> Problem {
+    Problem::forbidden(&format!("The {what} `{name}` is not for {login}."))
+        .action("Ask your administrator, who names its users and groups.")
 }
 
 fn conflict() -> Problem {

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fastx_core::names::SessionId;
+use fastx_core::wire::session::{SessionRecord, ViewerRecord, Way};
 use fastx_core::wire::ticket::{Mode, TicketClaims};
 use fastx_lifecycle::clock;
 use jiff::Timestamp;
@@ -15,6 +16,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::Sessions;
+use super::shares::{Admission, TIME_OVER};
 use crate::locks::lock;
 
 /// Viewers of one session at once.
@@ -31,6 +33,17 @@ pub(crate) const LOGIN_ENDED: &str =
 pub(crate) const LOGIN_EXPIRED: &str =
     "The login that opened this view has expired; sign in again. The session goes on.";
 
+/// Somebody who comes to see a session.
+#[derive(Debug)]
+pub struct Coming<'a> {
+    /// What the redeemed ticket says.
+    pub claims: &'a TicketClaims,
+    /// As what they come.
+    pub admission: Admission,
+    /// On which way.
+    pub way: Way,
+}
+
 /// Why a viewer is not let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotLetIn {
@@ -45,10 +58,14 @@ pub enum NotLetIn {
 pub struct Viewer {
     /// What it may do.
     pub mode: Mode,
+    /// Who it is.
+    shown: ViewerRecord,
     /// Id of the login that it came with; empty when its ticket did not say.
     login_jti: String,
-    /// When that login ends.
-    until: Option<Timestamp>,
+    /// The share that let it in.
+    share: Option<String>,
+    /// When it has to go, and why then.
+    until: Option<(Timestamp, &'static str)>,
     /// Milliseconds since 1970 of the last key or pointer event.
     last_input: AtomicI64,
     /// Set once it has to go, with the reason.
@@ -104,9 +121,22 @@ impl Viewers {
         lock(&self.present).by_session.values().map(Vec::len).sum()
     }
 
-    fn count(&self, id: &SessionId) -> u32 {
-        let count = lock(&self.present).by_session.get(id).map_or(0, Vec::len);
-        u32::try_from(count).unwrap_or(u32::MAX)
+    /// Who looks at a session, in the order in which they came.
+    fn shown(&self, id: &SessionId) -> Vec<ViewerRecord> {
+        let present = lock(&self.present);
+        let viewers = present.by_session.get(id).map_or(&[][..], Vec::as_slice);
+        viewers.iter().map(|v| v.shown.clone()).collect()
+    }
+
+    /// Sends those away who came under a share; how many there were.
+    pub(super) fn leave_share(&self, id: &SessionId, share: &str, why: &str) -> usize {
+        let present = lock(&self.present);
+        let viewers = present.by_session.get(id).map_or(&[][..], Vec::as_slice);
+        let guests = viewers
+            .iter()
+            .filter(|v| v.share.as_deref() == Some(share))
+            .map(|v| v.leave.send_replace(Some(why.to_owned())));
+        guests.count()
     }
 
     /// Sends everybody away who came with one of these logins.
@@ -170,35 +200,58 @@ impl ViewerGuard {
         };
         tokio::select! {
             why = told => why,
-            () = reached(self.viewer.until) => LOGIN_EXPIRED.to_owned(),
+            why = reached(self.viewer.until) => why.to_owned(),
         }
     }
 }
 
 /// Waits until this time has come. The clock of the host may be set meanwhile, so it is looked at now and then.
-async fn reached(until: Option<Timestamp>) {
+async fn reached(until: Option<(Timestamp, &'static str)>) -> &'static str {
     const LOOK: Duration = Duration::from_mins(1);
-    let Some(until) = until else {
+    let Some((until, why)) = until else {
         return std::future::pending().await;
     };
     loop {
         match Duration::try_from(until.duration_since(clock::now())) {
             Ok(left) if !left.is_zero() => tokio::time::sleep(left.min(LOOK)).await,
-            _ => return,
+            _ => return why,
         }
     }
 }
 
 impl Sessions {
-    /// Lets a viewer in who came with this ticket.
-    pub fn view(&self, id: &SessionId, claims: &TicketClaims) -> Result<ViewerGuard, NotLetIn> {
+    /// Lets a viewer in who came with this ticket and may do what the admission says.
+    pub fn view(&self, coming: Coming<'_>) -> Result<ViewerGuard, NotLetIn> {
+        let Coming {
+            claims,
+            admission,
+            way,
+        } = coming;
+        let id = &claims.session;
         let now = clock::now();
         let (sender, leave) = watch::channel(None);
-        let until = Some(claims.login_exp).filter(|exp| *exp > 0);
+        let mode = admission.limit(claims.mode);
+        let (share, shared_until) = match admission {
+            Admission::Owner => (None, None),
+            Admission::Guest { share, until, .. } => (Some(share), Some((until, TIME_OVER))),
+        };
+        let login_ends = Some(claims.login_exp).filter(|exp| *exp > 0);
+        let login_ends = login_ends.and_then(|exp| Timestamp::from_second(exp).ok());
         let viewer = Arc::new(Viewer {
-            mode: claims.mode,
+            mode,
+            shown: ViewerRecord {
+                login: claims.sub.clone(),
+                mode,
+                since: now,
+                way,
+                address: claims.address.chars().take(64).collect(),
+            },
             login_jti: claims.login_jti.clone(),
-            until: until.and_then(|exp| Timestamp::from_second(exp).ok()),
+            share,
+            until: [login_ends.map(|at| (at, LOGIN_EXPIRED)), shared_until]
+                .into_iter()
+                .flatten()
+                .min(),
             last_input: AtomicI64::new(now.as_millisecond()),
             leave: sender,
         });
@@ -213,17 +266,23 @@ impl Sessions {
             }
             viewers.push(viewer.clone());
         }
-        let count = self.inner.viewers.count(id);
-        self.edit(id, |own| {
-            own.record.viewers = count;
-            own.record.last_connect = Some(now);
-        });
+        self.viewers_changed(id, |record| record.last_connect = Some(now));
         Ok(ViewerGuard {
             sessions: self.clone(),
             id: id.clone(),
             viewer,
             leave,
         })
+    }
+
+    fn viewers_changed(&self, id: &SessionId, more: impl FnOnce(&mut SessionRecord)) {
+        self.edit(id, |own| {
+            // Read under the lock of the records: of two who come or go at once, the last one to write is right.
+            let shown = self.inner.viewers.shown(id);
+            own.record.viewers = u32::try_from(shown.len()).unwrap_or(u32::MAX);
+            own.record.viewer_list = shown;
+            more(&mut own.record);
+        });
     }
 }
 
@@ -239,10 +298,8 @@ impl Drop for ViewerGuard {
                 }
             }
         }
-        let count = viewers.count(&self.id);
-        self.sessions.edit(&self.id, |own| {
-            own.record.viewers = count;
-            own.record.last_disconnect = Some(clock::now());
+        self.sessions.viewers_changed(&self.id, |record| {
+            record.last_disconnect = Some(clock::now());
         });
     }
 }

@@ -87,6 +87,7 @@ impl Cluster {
                 icon: "terminal".into(),
                 window_mode: "rootless".into(),
                 profile: "small".into(),
+                ..Application::default()
             }],
             profiles: vec![Profile {
                 name: "small".into(),

@@ -131,6 +131,40 @@ async fn a_manager_oversees_but_does_not_look_into() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_for_others_is_not_shown_and_not_started() {
+    let mut cluster = Cluster::new().await;
+    let (application, profile) = (
+        &mut cluster.part.applications[0],
+        &mut cluster.part.profiles[0],
+    );
+    application.users.users = vec!["ada".into(), "max".into()];
+    profile.users.users = vec!["ada".into()];
+    profile.users.groups = vec!["ops".into()];
+    let node = cluster.node("a", &["ada", "bob", "max"]).await;
+    for (login, may) in [("ada", true), ("max", true), ("bob", false)] {
+        let client = Client::program(&node, login).await;
+        let shown = client.get(&node, "applications").await.json();
+        assert_eq!(
+            shown["applications"].as_array().unwrap().len(),
+            usize::from(may),
+            "{login}"
+        );
+        for body in [
+            json!({"application": "term"}),
+            json!({"command": "xterm", "profile": "small"}),
+        ] {
+            let answer = client.post(&node, "sessions", body).await;
+            if may {
+                assert_eq!(answer.status, 201, "{login}: {answer:?}");
+            } else {
+                assert_eq!(answer.problem(), (403, "not-allowed".into()), "{login}");
+            }
+        }
+    }
+    assert_eq!(node.link.sessions().len(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_word_of_another_node_counts_for_nothing() {
     let mut cluster = Cluster::new().await;
     let node = cluster.node("a", &["ada"]).await;

@@ -66,6 +66,22 @@ impl Viewer {
             .unwrap();
     }
 
+    /// Sends what the node need not take.
+    pub(crate) async fn try_send(&mut self, bytes: &[u8]) {
+        let _refused = self.socket.send(Message::binary(bytes.to_vec())).await;
+    }
+
+    pub(crate) async fn text(&mut self, words: &str) {
+        self.socket.send(Message::text(words)).await.unwrap();
+    }
+
+    /// The close code, if the node closes the socket within a moment.
+    pub(crate) async fn closed_within(&mut self) -> Option<u16> {
+        tokio::time::timeout(Duration::from_secs(1), self.closed())
+            .await
+            .ok()
+    }
+
     /// So many bytes of the display; the close code when there are no more.
     pub(crate) async fn receive(&mut self, count: usize) -> Result<Vec<u8>, u16> {
         while self.buffer.len() < count {

@@ -280,6 +280,7 @@ fn applications(sessions: &Sessions) -> Vec<Application> {
                 WindowMode::Rootless => "rootless".to_owned(),
             },
             profile: a.profile.clone().unwrap_or_default(),
+            ..Application::default()
         })
         .collect()
 }
@@ -302,7 +303,7 @@ fn default_applications() -> Vec<Application> {
         command: command.into(),
         icon: icon.into(),
         window_mode: window_mode.into(),
-        profile: String::new(),
+        ..Application::default()
     })
     .into()
 }
@@ -327,6 +328,7 @@ fn profiles(
                 .to_owned(),
                 disconnect_idle_seconds: seconds(&p.disconnect_idle, "disconnectIdle", 0)?,
                 end_disconnected_seconds: seconds(&p.end_disconnected, "endDisconnected", 0)?,
+                ..Profile::default()
             })
         })
         .collect()

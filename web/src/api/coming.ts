@@ -17,7 +17,7 @@ export interface Share {
   mode: ShareMode;
   expires: string;
   /** Path of the link; only in the answer that made it. */
-  url?: string;
+  url?: string | null;
 }
 
 /** Somebody who looks at a session. */

@@ -201,7 +201,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** My sessions; for managers also everybody's */
+        /** My sessions and those shared with me; for managers also everybody's */
         get: operations["listSessions"];
         put?: never;
         /** Start a session */
@@ -316,6 +316,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/sessions/{id}/record": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Forget the record of a session that has ended, or whose server is gone */
+        delete: operations["purgeSession"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sessions/{id}/screenshot": {
         parameters: {
             query?: never;
@@ -327,6 +344,74 @@ export interface paths {
         get: operations["getScreenshot"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions/{id}/shares": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Share a session with a login, or by a link for whoever has it; only its owner may */
+        post: operations["shareSession"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions/{id}/shares/{share}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Take a share back; its viewers leave at once */
+        delete: operations["unshareSession"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions/{id}/stay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Answer a warning: the time until the profile's limits begins anew */
+        post: operations["staySession"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/shares/{secret}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Accept the link of a share: the session is among one's own then, for as long as the share lasts */
+        post: operations["acceptShare"];
         delete?: never;
         options?: never;
         head?: never;
@@ -390,6 +475,11 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description The session that a link was for. */
+        AcceptedShare: {
+            /** @description Its id; it can be connected to now. */
+            sessionId: string;
+        };
         /** @description Answers to the questions of a conversation. */
         Answers: {
             /** @description One for each question, in order. */
@@ -451,6 +541,8 @@ export interface components {
             attempt: string;
             /** @description The ways, to be tried in this order. */
             candidates: components["schemas"]["Candidate"][];
+            /** @description What the viewer may do: less than was asked for when the session is shared for viewing only. */
+            mode: components["schemas"]["ViewerMode"];
         };
         /** @description A wish to see a session. */
         ConnectRequest: {
@@ -679,10 +771,22 @@ export interface components {
             display: string;
             /** @description Why it ended. */
             endReason: string;
+            /**
+             * Format: date-time
+             * @description When the rules of its profile end it, unless somebody comes.
+             */
+            endsAt?: string | null;
+            /** @description Why they do. */
+            endsReason: string;
             /** @description Size, `WIDTHxHEIGHT`. */
             geometry: string;
             /** @description Its id. */
             id: string;
+            /**
+             * Format: date-time
+             * @description Since when no person has done anything in it; absent while somebody does.
+             */
+            idleSince?: string | null;
             /**
              * Format: date-time
              * @description When the last viewer came.
@@ -693,8 +797,11 @@ export interface components {
              * @description When the last viewer left.
              */
             lastDisconnect?: string | null;
+            limits?: components["schemas"]["SessionLimits"] | null;
             /** @description Whose it is. */
             login: string;
+            /** @description Whether it is the user's own. */
+            mine: boolean;
             /** @description Name for people. */
             name: string;
             /** @description Free parameters. */
@@ -707,6 +814,9 @@ export interface components {
             serverId: string;
             /** @description Host name of that server, for people. */
             serverName: string;
+            sharedWithMe?: components["schemas"]["SharedWithMe"] | null;
+            /** @description Whom the owner lets in; only for the owner. */
+            shares: components["schemas"]["Share"][];
             /**
              * Format: date-time
              * @description When it was accepted.
@@ -724,16 +834,102 @@ export interface components {
              * @description Viewers now.
              */
             viewers: number;
+            /** @description Who they are; only for the owner and for managers. */
+            viewersList: components["schemas"]["SessionViewer"][];
+            warning?: components["schemas"]["SessionWarning"] | null;
+        };
+        /** @description Limits of a session's profile. */
+        SessionLimits: {
+            /** @description Which way text may go: `off`, `in`, `out`, `both`. */
+            clipboard: string;
+            /**
+             * Format: int64
+             * @description Seconds without input until viewers are disconnected; 0 for never.
+             */
+            disconnectIdleSeconds: number;
+            /**
+             * Format: int64
+             * @description Seconds without a viewer until the session ends; 0 for never.
+             */
+            endDisconnectedSeconds: number;
+            /** @description Largest size, `WIDTHxHEIGHT`; empty for none. */
+            maxGeometry: string;
         };
         /** @description Event `sessionRemoved`. */
         SessionRemovedEvent: {
             /** @description Id of the session. */
             id: string;
         };
+        /** @description Somebody who looks at a session. */
+        SessionViewer: {
+            /** @description Address of their browser or program; absent when it is not known. */
+            address?: string;
+            /** @description Who. */
+            login: string;
+            /** @description What they may do. */
+            mode: components["schemas"]["ViewerMode"];
+            /** @description How they come. */
+            path: components["schemas"]["ViewerPath"];
+            /**
+             * Format: date-time
+             * @description Since when.
+             */
+            since: string;
+        };
+        /** @description What is about to happen unless somebody answers it (`POST …/stay`) or types. */
+        SessionWarning: {
+            /**
+             * Format: date-time
+             * @description When it happens.
+             */
+            at: string;
+            /** @description What happens, and why. */
+            text: string;
+        };
         /** @description Several sessions. */
         Sessions: {
             /** @description Newest first. */
             sessions: components["schemas"]["Session"][];
+        };
+        /** @description Somebody, or whoever has a link, may see a session or work in it for a time. */
+        Share: {
+            /**
+             * Format: date-time
+             * @description When it ends.
+             */
+            expires: string;
+            /** @description Who has accepted the link. */
+            guests: string[];
+            /** @description Names it within its session. */
+            id: string;
+            /** @description Whom it is for; empty: whoever has the link. */
+            login: string;
+            /** @description What they may do. */
+            mode: components["schemas"]["ViewerMode"];
+            /** @description Path of the link, `/share/{secret}`; only in the answer that made it. */
+            url?: string | null;
+        };
+        /** @description A wish to share a session. */
+        ShareRequest: {
+            /** @description Whom it is for; empty makes a link for whoever has it. */
+            login?: string;
+            /**
+             * Format: int32
+             * @description For how long, up to a week.
+             */
+            minutes: number;
+            /** @description What they may do. */
+            mode: components["schemas"]["ViewerMode"];
+        };
+        /** @description What the owner of a session lets this user do. */
+        SharedWithMe: {
+            /**
+             * Format: date-time
+             * @description Until when.
+             */
+            expires: string;
+            /** @description The most that the user may do. */
+            mode: components["schemas"]["ViewerMode"];
         };
         /** @description Event `signedOut`: the login has ended. */
         SignedOutEvent: {
@@ -877,6 +1073,11 @@ export interface components {
          * @enum {string}
          */
         ViewerMode: "control" | "view";
+        /**
+         * @description How a viewer comes.
+         * @enum {string}
+         */
+        ViewerPath: "direct" | "relay";
     };
     responses: never;
     parameters: never;
@@ -1909,7 +2110,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Refusals come as close codes: 4401 ticket refused, 4404 no such session, 4408 disconnected by the owner, 4410 session ended, 4503 session's server not reachable, 1001 server going away */
+            /** @description Refusals come as close codes: 4401 ticket refused, 4404 no such session, 4408 sent away: by the owner or a manager, for idleness, or because the login has ended, 4410 session ended, 4503 session's server not reachable, 1001 server going away */
             101: {
                 headers: {
                     [name: string]: unknown;
@@ -1995,6 +2196,59 @@ export interface operations {
             };
         };
     };
+    purgeSession: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A server that comes back with the session still running reports it anew */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `session-lives` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     getScreenshot: {
         parameters: {
             query?: {
@@ -2049,6 +2303,264 @@ export interface operations {
                 };
             };
             410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    shareSession: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ShareRequest"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Share"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-many-shares` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    unshareSession: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                share: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    staySession: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OneSession"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    acceptShare: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                secret: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AcceptedShare"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `no-share` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-many-guests` */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -8,7 +8,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::DecisionDocument;
+use super::{
+    DecisionDocument, Limits, ShareDocument, SharedWithMe, ViewerDocument, WarningDocument,
+};
+use crate::logins::{User, Want};
 
 /// What can be started.
 #[derive(Debug, Serialize, ToSchema)]
@@ -112,6 +115,31 @@ pub struct SessionDocument {
     pub last_disconnect: Option<Timestamp>,
     /// Viewers now.
     pub viewers: u32,
+    /// Who they are; only for the owner and for managers.
+    pub viewers_list: Vec<ViewerDocument>,
+    /// Whether it is the user's own.
+    pub mine: bool,
+    /// Whom the owner lets in; only for the owner.
+    pub shares: Vec<ShareDocument>,
+    /// What the owner lets the user do; absent for one's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shared_with_me: Option<SharedWithMe>,
+    /// Since when no person has done anything in it; absent while somebody does.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idle_since: Option<Timestamp>,
+    /// When the rules of its profile end it, unless somebody comes.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ends_at: Option<Timestamp>,
+    /// Why they do.
+    pub ends_reason: String,
+    /// What is about to happen unless somebody answers or types.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warning: Option<WarningDocument>,
+    /// Limits of its profile; only in the answer about one session.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Limits>,
     /// Why it ended.
     pub end_reason: String,
     /// Grows with each change.
@@ -119,8 +147,15 @@ pub struct SessionDocument {
 }
 
 impl SessionDocument {
-    /// A session as its users see it.
-    pub fn new(record: SessionRecord, server_name: String) -> Self {
+    /// A session as this user sees it: guests see how it looks and not what was typed to start it.
+    pub fn new(record: SessionRecord, server_name: String, user: &User, now: Timestamp) -> Self {
+        let mine = record.login == user.login;
+        let oversees = user.may(Want::Oversee, &record).is_ok();
+        let as_guest = (!mine).then(|| record.shared_with(&user.login, now));
+        let shared_with_me = as_guest.flatten().map(SharedWithMe::from);
+        let shares = record.shares.into_iter().filter(|s| mine && s.holds(now));
+        let viewers = record.viewer_list.into_iter().filter(|_| oversees);
+        let (ends_at, ends_reason) = record.ends.map(|e| (e.at, e.text)).unzip();
         Self {
             id: record.id.to_string(),
             server_id: record.server_id.to_string(),
@@ -129,17 +164,38 @@ impl SessionDocument {
             state: record.state.into(),
             name: record.name,
             application: record.application,
-            command: record.command,
+            command: if oversees {
+                record.command
+            } else {
+                String::new()
+            },
             profile: record.profile,
             geometry: record.geometry,
             display: record.display,
-            params: record.params,
+            params: if oversees {
+                record.params
+            } else {
+                BTreeMap::new()
+            },
             started: record.started,
             changed: record.changed,
             last_connect: record.last_connect,
             last_disconnect: record.last_disconnect,
             viewers: record.viewers,
-            end_reason: record.end_reason,
+            viewers_list: viewers.map(ViewerDocument::from).collect(),
+            mine,
+            shares: shares.map(ShareDocument::from).collect(),
+            shared_with_me,
+            idle_since: record.idle_since,
+            ends_at,
+            ends_reason: ends_reason.unwrap_or_default(),
+            warning: record.warning.map(WarningDocument::from),
+            limits: None,
+            end_reason: if oversees {
+                record.end_reason
+            } else {
+                String::new()
+            },
             version: record.version,
         }
     }
@@ -210,7 +266,7 @@ pub struct ListSessions {
 }
 
 /// What a viewer may do.
-#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum ViewerMode {
     /// See and type.
@@ -240,6 +296,8 @@ pub struct ConnectRequest {
 pub struct ConnectAnswer {
     /// Id of the attempt: its tickets void each other.
     pub attempt: String,
+    /// What the viewer may do: less than was asked for when the session is shared for viewing only.
+    pub mode: ViewerMode,
     /// The ways, to be tried in this order.
     pub candidates: Vec<Candidate>,
 }

@@ -61,17 +61,7 @@ fn rules(mode: Mode, clipboard: &str) -> Rules {
 }
 
 const ALL: [&[u8]; 12] = [
-    FORMAT,
-    ENCODINGS,
-    REQUEST,
-    KEY,
-    POINTER,
-    CUT,
-    CAPS,
-    PROVIDE,
-    CONTINUOUS,
-    FENCE,
-    RESIZE,
+    FORMAT, ENCODINGS, REQUEST, KEY, POINTER, CUT, CAPS, PROVIDE, CONTINUOUS, FENCE, RESIZE,
     QEMU_KEY,
 ];
 
@@ -106,9 +96,18 @@ fn the_clipboard_rule_of_the_profile_counts_in_both_directions() {
         ahead
     };
     for (rule, expected) in [
-        ("", [CUT, CAPS, PROVIDE, NOTIFY, ASK, PEEK, REQUEST].concat()),
-        ("both", [CUT, CAPS, PROVIDE, NOTIFY, ASK, PEEK, REQUEST].concat()),
-        ("in", [&asking, CUT, PROVIDE, NOTIFY, PEEK, REQUEST].concat()),
+        (
+            "",
+            [CUT, CAPS, PROVIDE, NOTIFY, ASK, PEEK, REQUEST].concat(),
+        ),
+        (
+            "both",
+            [CUT, CAPS, PROVIDE, NOTIFY, ASK, PEEK, REQUEST].concat(),
+        ),
+        (
+            "in",
+            [&asking, CUT, PROVIDE, NOTIFY, PEEK, REQUEST].concat(),
+        ),
         ("out", [CAPS, ASK, PEEK, REQUEST].concat()),
         ("off", [AHEAD, PEEK, REQUEST].concat()),
         ("what is this", [AHEAD, PEEK, REQUEST].concat()),

@@ -33,7 +33,7 @@ fn own(digit: char, login: &str) -> OwnSession {
 }
 
 fn registry() -> Registry {
-    Registry::restore("me".parse().unwrap(), vec![])
+    Registry::restore("me".parse().unwrap(), vec![], at(0))
 }
 
 fn anybody(_: &SessionId, _: &LoginName) -> bool {
@@ -149,4 +149,33 @@ fn old_ended_sessions_are_forgotten_and_their_number_is_bounded() {
     }
     assert_eq!(registry.iter().count(), LIMIT);
     assert_eq!(registry.begin(own('b', "ada")), Begun::Full);
+}
+
+#[test]
+fn who_was_there_when_the_process_died_has_left_now() {
+    let mut seen = own('a', "ada");
+    seen.record.state = SessionState::Running;
+    seen.record.last_disconnect = Some(at(5));
+    let unseen = own('b', "ada");
+    seen.record.viewers = 2;
+    let kept = vec![seen, unseen];
+    let registry = Registry::restore("me".parse().unwrap(), kept, at(1000));
+    let left = |digit| registry.get(&id(digit)).unwrap().record.last_disconnect;
+    assert_eq!(left('a'), Some(at(1000)), "its limit begins here");
+    assert_eq!(left('b'), None);
+    assert_eq!(registry.get(&id('a')).unwrap().record.viewers, 0);
+}
+
+#[test]
+fn a_purged_session_does_not_come_back_as_an_ended_one() {
+    let mut registry = registry();
+    assert_eq!(registry.begin(own('a', "ada")), Begun::New);
+    assert!(!registry.purge(&id('a')), "it is not over");
+    registry.report(UID, &link('a', "ada", "ended"), anybody, at(1));
+    assert!(registry.purge(&id('a')));
+    assert!(registry.get(&id('a')).is_none());
+    let told = registry.snapshot(UID, &[link('a', "ada", "ended")], anybody, at(2));
+    assert!(told.is_empty() && registry.get(&id('a')).is_none());
+    let alive = registry.report(UID, &link('a', "ada", "running"), anybody, at(3));
+    assert!(alive.is_some(), "what runs is never hidden");
 }
