@@ -16,6 +16,7 @@ mod clipboard;
 mod displays;
 mod endings;
 mod events;
+mod hostile;
 mod logins;
 mod relay;
 mod revoked;
