@@ -18,6 +18,7 @@ pub mod clock;
 pub mod env;
 pub mod health;
 pub mod https;
+pub mod memory;
 pub mod private_file;
 pub mod readiness;
 pub mod shutdown;

@@ -10,6 +10,7 @@ use fastx_lifecycle::backoff::Backoff;
 use fastx_lifecycle::clock;
 use fastx_lifecycle::health::{self, Liveness};
 use fastx_lifecycle::https;
+use fastx_lifecycle::memory;
 use fastx_lifecycle::readiness::{Block, Readiness};
 use fastx_lifecycle::shutdown::Shutdown;
 use fastx_lifecycle::tls::{self, CertFiles, ReloadingCert, TlsError};
@@ -89,6 +90,7 @@ pub async fn build(config: Config) -> Result<App, BuildError> {
         health_addr,
     } = config;
     tls::install_provider();
+    memory::return_large_buffers();
     let seed: u64 = rand::random();
     let uri = read(&store_uri_file)?;
     let store =

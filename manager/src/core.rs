@@ -8,10 +8,11 @@ use fastx_bus::Bus;
 use fastx_core::names::CallerId;
 use fastx_core::wire::problem::Problem;
 use jiff::Timestamp;
-use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use crate::fleet::{Command, Leading};
+use crate::hashing::Hashing;
 use crate::metrics::Metrics;
 use crate::store::{Collection, Document, Draft, Pace, Store, StoreError, modify};
 use crate::users::Users;
@@ -42,8 +43,7 @@ pub struct Core {
     pub(crate) leading: watch::Sender<Leading>,
     pub(crate) fleet: mpsc::Sender<Command>,
     pub(crate) users: Users,
-    /// Password checks at once: each takes memory and a whole processor.
-    pub(crate) hashing: Semaphore,
+    pub(crate) hashing: Hashing,
     pub(crate) metrics: Metrics,
     /// At the end: the lease is not held any more.
     pub(crate) handed_back: Notify,
@@ -70,7 +70,7 @@ impl Core {
             leading: watch::Sender::new(None),
             fleet,
             users,
-            hashing: Semaphore::new(2),
+            hashing: Hashing::default(),
             metrics: Metrics::default(),
             handed_back: Notify::new(),
             managers: Mutex::default(),

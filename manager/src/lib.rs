@@ -21,6 +21,7 @@ pub mod config;
 pub mod core;
 mod engine;
 pub mod fleet;
+mod hashing;
 mod holder;
 pub mod lease;
 mod link;

@@ -96,7 +96,12 @@ pub async fn join_bus(bus: Bus, store: Arc<MemoryStore>) -> Handle {
 
 /// Text of a user's file, hashed with the smallest costs.
 pub fn user_file(password: &str, groups: &[&str]) -> String {
-    let params = Params::new(8, 1, 1, None).expect("small costs are valid");
+    user_file_of(password, groups, 8)
+}
+
+/// Text of a user's file whose check takes these many KiB of memory.
+pub fn user_file_of(password: &str, groups: &[&str], kib: u32) -> String {
+    let params = Params::new(kib, 1, 1, None).expect("these costs are valid");
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
     let hash: argon2::password_hash::phc::PasswordHash = argon2
         .hash_password_with_salt(password.as_bytes(), b"salt of the tests")
@@ -117,8 +122,13 @@ impl Handle {
 
     /// Adds a local user, or changes the password.
     pub fn add_user(&self, login: &str, password: &str, groups: &[&str]) {
+        self.add_user_file(login, user_file(password, groups));
+    }
+
+    /// Adds a local user whose file has this text.
+    pub fn add_user_file(&self, login: &str, text: String) {
         let mut users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
-        users.insert(login.to_owned(), user_file(password, groups));
+        users.insert(login.to_owned(), text);
     }
 
     /// Puts a configuration in force, of the next generation.

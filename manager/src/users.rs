@@ -7,11 +7,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use argon2::Argon2;
-use argon2::password_hash::PasswordVerifier;
-use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::phc::{Output, PasswordHash};
+use argon2::{Algorithm, Argon2, Params, Version};
 use fastx_core::names::LoginName;
 use fastx_core::secret::Secret;
+
+use crate::hashing::Memory;
 
 /// Compared with when there is no such user and no other one: with the default costs, of no known password.
 const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$ZmFzdHgtbm9ib2R5LTAwMA$\
@@ -38,8 +39,13 @@ pub(crate) struct User {
 
 impl Users {
     /// Groups of the user, when the password is theirs. It takes as long when there is no such user.
-    /// Slow on purpose: call it where blocking is allowed.
-    pub(crate) fn check(&self, login: &LoginName, password: &Secret) -> Option<Vec<String>> {
+    /// Slow on purpose: call it on the threads that are meant for it.
+    pub(crate) fn check(
+        &self,
+        login: &LoginName,
+        password: &Secret,
+        memory: &mut Memory,
+    ) -> Option<Vec<String>> {
         let user = self.read(login.as_str());
         let known = user.is_some();
         let hash = user
@@ -47,7 +53,7 @@ impl Users {
             .map(|u| u.hash.clone())
             .or_else(|| self.any_hash())
             .unwrap_or_else(|| Secret::new(NOBODY));
-        let fits = verify(&hash, password);
+        let fits = verify(&hash, password, memory);
         user.filter(|_| known && fits).map(|u| u.groups)
     }
 
@@ -113,12 +119,30 @@ fn parse(text: &str) -> Option<User> {
     })
 }
 
-fn verify(hash: &Secret, password: &Secret) -> bool {
-    PasswordHash::new(hash.expose()).is_ok_and(|hash| {
-        Argon2::default()
-            .verify_password(password.expose().as_bytes(), &hash)
-            .is_ok()
+fn verify(hash: &Secret, password: &Secret, memory: &mut Memory) -> bool {
+    fits(hash.expose(), password.expose().as_bytes(), memory).unwrap_or_else(|| {
+        tracing::warn!("a user's hash is not valid, or asks for too much memory");
+        false
     })
+}
+
+/// Whether the password has this hash; none when the hash cannot be compared with.
+fn fits(hash: &str, password: &[u8], memory: &mut Memory) -> Option<bool> {
+    let hash = PasswordHash::new(hash).ok()?;
+    let (salt, expected) = (hash.salt.as_ref()?, hash.hash.as_ref()?);
+    let algorithm = Algorithm::try_from(hash.algorithm.as_str()).ok()?;
+    let version = match hash.version {
+        Some(version) => Version::try_from(version).ok()?,
+        None => Version::default(),
+    };
+    let params = Params::try_from(&hash).ok()?;
+    let blocks = memory.blocks(params.block_count())?;
+    let mut out = vec![0; expected.len()];
+    Argon2::new(algorithm, version, params)
+        .hash_password_into_with_memory(password, salt.as_ref(), &mut out, blocks)
+        .ok()?;
+    // Compares in constant time.
+    Some(Output::new(&out).ok()? == *expected)
 }
 
 #[cfg(test)]
@@ -135,7 +159,8 @@ mod tests {
     }
 
     fn check(users: &Users, login: &str, password: &str) -> Option<Vec<String>> {
-        users.check(&login.parse().unwrap(), &Secret::new(password))
+        let login = login.parse().unwrap();
+        users.check(&login, &Secret::new(password), &mut Memory::default())
     }
 
     #[test]
@@ -183,6 +208,6 @@ mod tests {
     #[test]
     fn the_hash_of_nobody_can_be_compared_with() {
         assert!(PasswordHash::new(NOBODY).is_ok());
-        assert!(!verify(&Secret::new(NOBODY), &Secret::new("")));
+        assert_eq!(fits(NOBODY, b"", &mut Memory::default()), Some(false));
     }
 }

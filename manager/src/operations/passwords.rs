@@ -7,6 +7,7 @@ use fastx_core::wire::operations::{Empty, PasswordAnswer, PasswordCheck, SignInT
 use fastx_core::wire::problem::Problem;
 
 use crate::core::Core;
+use crate::hashing::Busy;
 use crate::store::{Collection, Document, Draft};
 use crate::tries::{BY_ADDRESS, BY_LOGIN, MEMORY, Rules};
 use crate::wire::TriesBody;
@@ -35,7 +36,16 @@ pub(crate) async fn check(
         address: body.address.clone(),
     };
     count_try(core, &attempt).await?;
-    let fits = verify(core, &body).await?;
+    let fits = match verify(core, &body).await {
+        Ok(fits) => fits,
+        Err(problem) => {
+            // Nobody looked at the password, so it was no try.
+            let (by_address, by_login) = ids(&attempt);
+            take_back(core, &by_address).await;
+            take_back(core, &by_login).await;
+            return Err(problem);
+        }
+    };
     let Some(groups) = fits else {
         tracing::info!(%caller, login = %body.login, address = %body.address, "a password was wrong");
         return Err(wrong());
@@ -49,16 +59,21 @@ pub(crate) async fn check(
 }
 
 async fn verify(core: &Arc<Core>, body: &PasswordCheck) -> Result<Option<Vec<String>>, Problem> {
-    let busy = || Problem::unavailable("busy", "Too many passwords are being checked.");
-    let _turn = core.hashing.acquire().await.map_err(|_| busy())?;
     let (users, login, password) = (
         core.users.clone(),
         body.login.clone(),
         body.password.clone(),
     );
-    tokio::task::spawn_blocking(move || users.check(&login, &password))
+    core.hashing
+        .run(move |memory| users.check(&login, &password, memory))
         .await
-        .map_err(|_| Problem::internal("A password could not be checked."))
+        .map_err(|busy| match busy {
+            Busy::TooMany => Problem::unavailable(
+                "busy",
+                "So many passwords are being checked that this one did not get its turn in time.",
+            ),
+            Busy::Failed => Problem::internal("A password could not be checked."),
+        })
 }
 
 /// `try.count`: also for passwords that a node checks with an sshd. One count for all methods,
@@ -114,17 +129,19 @@ async fn count(core: &Core, id: &str, rules: Rules) -> Result<(), Problem> {
 /// A success takes back its own try from the address, and all tries from the login.
 async fn forgive(core: &Core, by_address: &str, by_login: &str) {
     let _ = core.store.delete(Collection::Tries, by_login).await;
+    take_back(core, by_address).await;
+}
+
+async fn take_back(core: &Core, id: &str) {
     let now = core.now();
-    let taken_back = core.modify(Collection::Tries, by_address, |present| {
+    let taken_back = core.modify(Collection::Tries, id, |present| {
         let Some(document) = present else {
             return Ok(None);
         };
         let mut tries: TriesBody = document.read()?;
         tries.count = tries.count.saturating_sub(1);
         tries.blocked = now;
-        Ok(Some(
-            Draft::new(by_address, "", &tries)?.expires(now + MEMORY),
-        ))
+        Ok(Some(Draft::new(id, "", &tries)?.expires(now + MEMORY)))
     });
     if let Err(problem) = taken_back.await {
         tracing::debug!(%problem, "a try was not taken back");
