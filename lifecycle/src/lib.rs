@@ -24,3 +24,5 @@ pub mod readiness;
 pub mod shutdown;
 pub mod telemetry;
 pub mod tls;
+pub mod trust;
+pub mod watch;

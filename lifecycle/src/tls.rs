@@ -2,19 +2,17 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
 
 use rustls::RootCertStore;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
+use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
 use crate::shutdown::Shutdown;
-
-/// How often certificate files are looked at. Secret volumes lag by more than this anyway.
-const WATCH_INTERVAL: Duration = Duration::from_secs(5);
+use crate::trust::ReloadingTrust;
+use crate::watch::Watched;
 
 /// Why a certificate cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -127,20 +125,13 @@ impl ReloadingCert {
             return;
         };
         let this = self.clone();
+        let mut watched = Watched::new(vec![files.cert.clone(), files.key.clone()]);
         tokio::spawn(async move {
-            let mut seen = files.read().ok();
-            let mut ticks = tokio::time::interval(WATCH_INTERVAL);
-            ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
-            loop {
-                tokio::select! {
-                    () = shutdown.triggered() => return,
-                    _ = ticks.tick() => {}
-                }
-                let Ok(now) = files.read() else { continue };
-                if seen.as_ref() == Some(&now) {
+            while let Some(contents) = watched.changed(&shutdown).await {
+                let [cert, key] = contents.as_slice() else {
                     continue;
-                }
-                match certified_key(&now.0, &now.1, &files.cert) {
+                };
+                match certified_key(cert, key, &files.cert) {
                     Ok(new) => {
                         this.replace(new);
                         tracing::info!(file = %files.cert.display(), "certificate replaced");
@@ -151,7 +142,6 @@ impl ReloadingCert {
                         "new certificate refused, the old one stays in use"
                     ),
                 }
-                seen = Some(now);
             }
         });
     }
@@ -163,27 +153,27 @@ impl ResolvesServerCert for ReloadingCert {
     }
 }
 
-/// Settings of a TLS server. With `client_authorities` (PEM), clients must show a certificate of one of them.
+/// Settings of a TLS server. With `clients`, they must show a certificate of an authority that is trusted then.
 pub fn server_config(
     resolver: Arc<dyn ResolvesServerCert>,
-    client_authorities: Option<&str>,
+    clients: Option<Arc<ReloadingTrust>>,
     alpn: &[&str],
 ) -> Result<rustls::ServerConfig, TlsError> {
     let provider = Arc::new(ring::default_provider());
-    let builder = rustls::ServerConfig::builder_with_provider(provider.clone())
+    let builder = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(TlsError::Unusable)?;
-    let builder = match client_authorities {
-        None => builder.with_no_client_auth(),
-        Some(pem) => {
-            let roots = Arc::new(roots(pem)?);
-            let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider)
-                .build()
-                .map_err(|e| TlsError::ClientAuthority(e.to_string()))?;
-            builder.with_client_cert_verifier(verifier)
+    let mut config = match clients {
+        None => builder.with_no_client_auth().with_cert_resolver(resolver),
+        Some(trust) => {
+            let mut config = builder
+                .with_client_cert_verifier(trust)
+                .with_cert_resolver(resolver);
+            config.session_storage = Arc::new(NoServerSessionStorage {});
+            config.send_tls13_tickets = 0;
+            config
         }
     };
-    let mut config = builder.with_cert_resolver(resolver);
     config.alpn_protocols = alpn.iter().map(|p| p.as_bytes().to_vec()).collect();
     Ok(config)
 }

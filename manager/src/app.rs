@@ -14,6 +14,7 @@ use fastx_lifecycle::memory;
 use fastx_lifecycle::readiness::{Block, Readiness};
 use fastx_lifecycle::shutdown::Shutdown;
 use fastx_lifecycle::tls::{self, CertFiles, ReloadingCert, TlsError};
+use fastx_lifecycle::trust::ReloadingTrust;
 use prometheus_client::registry::Registry;
 use rand::SeedableRng as _;
 use rand::rngs::SmallRng;
@@ -69,11 +70,28 @@ pub struct App {
     readiness: Readiness,
     waiting: [Block; 2],
     tls: Arc<rustls::ServerConfig>,
-    certificate: Arc<ReloadingCert>,
+    files: Files,
     api: TcpListener,
     health_addr: SocketAddr,
     broker: PathBuf,
     seed: u64,
+}
+
+/// What follows its files while the manager runs.
+#[derive(Debug)]
+struct Files {
+    certificate: Arc<ReloadingCert>,
+    trust: Arc<ReloadingTrust>,
+    store: Arc<MongoStore>,
+    uri: PathBuf,
+}
+
+impl Files {
+    fn spawn_watches(self, shutdown: &Shutdown) {
+        self.certificate.spawn_watch(shutdown.clone());
+        self.trust.spawn_watch(shutdown.clone());
+        self.store.spawn_watch(self.uri, shutdown.clone());
+    }
 }
 
 /// Binds sockets and reads files, but waits for nobody.
@@ -93,18 +111,19 @@ pub async fn build(config: Config) -> Result<App, BuildError> {
     memory::return_large_buffers();
     let seed: u64 = rand::random();
     let uri = read(&store_uri_file)?;
-    let store =
-        MongoStore::open(uri.trim(), store_ca_file, &store_database, Pace::new(seed)).await?;
+    let pace = Pace::new(seed);
+    let store = MongoStore::open(uri.trim(), store_ca_file, &store_database, pace).await?;
+    let store = Arc::new(store);
     let certificate = ReloadingCert::load(CertFiles::in_dir(&tls_dir))?;
-    let authorities = read(&tls_dir.join("ca.crt"))?;
+    let trust = ReloadingTrust::load(tls_dir.join("ca.crt"))?;
     let alpn = ["h2", "http/1.1"];
-    let tls = tls::server_config(certificate.clone(), Some(&authorities), &alpn)?;
+    let tls = tls::server_config(certificate.clone(), Some(trust.clone()), &alpn)?;
     let listen = |source| BuildError::Listen {
         addr: api_addr,
         source,
     };
     let api = TcpListener::bind(api_addr).await.map_err(listen)?;
-    let (core, commands) = core(name, store, seed, users_dir);
+    let (core, commands) = core(name, store.clone(), seed, users_dir);
     let readiness = Readiness::new();
     Ok(App {
         core,
@@ -112,7 +131,12 @@ pub async fn build(config: Config) -> Result<App, BuildError> {
         waiting: [readiness.block("store"), readiness.block("bus")],
         readiness,
         tls: Arc::new(tls),
-        certificate,
+        files: Files {
+            certificate,
+            trust,
+            store,
+            uri: store_uri_file,
+        },
         api,
         health_addr,
         broker: config_dir.join("broker.json"),
@@ -122,19 +146,13 @@ pub async fn build(config: Config) -> Result<App, BuildError> {
 
 fn core(
     name: CallerId,
-    store: MongoStore,
+    store: Arc<MongoStore>,
     seed: u64,
     users: PathBuf,
 ) -> (Arc<Core>, mpsc::Receiver<Command>) {
     // Another seed than the store's: marks must differ.
     let pace = Pace::new(seed.rotate_left(32) ^ 1);
-    Core::new(
-        name,
-        Arc::new(store),
-        pace,
-        clock::now,
-        Users::Folder(users),
-    )
+    Core::new(name, store, pace, clock::now, Users::Folder(users))
 }
 
 fn read(path: &Path) -> Result<String, BuildError> {
@@ -159,7 +177,7 @@ impl App {
             readiness,
             waiting,
             tls,
-            certificate,
+            files,
             api,
             health_addr,
             broker,
@@ -180,7 +198,7 @@ impl App {
             addr: health_addr,
             source,
         })?;
-        certificate.spawn_watch(shutdown.clone());
+        files.spawn_watches(&shutdown);
         let mut tasks = JoinSet::new();
         let status = engine::start(&core, commands, &liveness, &mut tasks);
         let router = api::router(Api {

@@ -3,10 +3,14 @@
 //! A write that failed in passing is sent again. It may have been done already, so each write leaves a mark
 //! of its own in the document: finding that mark, its sender knows that it has won.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use fastx_lifecycle::shutdown::Shutdown;
+use fastx_lifecycle::tls::roots;
+use fastx_lifecycle::watch::Watched;
 use futures::TryStreamExt as _;
 use jiff::Timestamp;
 use mongodb::bson::{Document as Bson, doc};
@@ -38,7 +42,9 @@ const DUPLICATE: i32 = 11000;
 /// The store.
 #[derive(Debug)]
 pub struct MongoStore {
-    client: Client,
+    /// Replaced when address or authority change; calls in flight end on the client that they began with.
+    client: RwLock<Client>,
+    ca: Option<PathBuf>,
     database: String,
     pace: Pace,
 }
@@ -51,34 +57,52 @@ impl MongoStore {
         database: &str,
         pace: Pace,
     ) -> Result<Self, StoreError> {
-        // The driver's own words may quote the address, which holds a password.
-        let wrong = |what: &str| StoreError::Address(what.to_owned());
-        let mut options = ClientOptions::parse(uri)
-            .await
-            .map_err(|_| wrong("it is not a valid `mongodb://` address"))?;
-        options.app_name = Some("fastx-manager".to_owned());
-        options.max_pool_size = Some(POOL);
-        options.min_pool_size = Some(0);
-        options.server_selection_timeout = Some(CONNECT_LIMIT);
-        options.connect_timeout = Some(CONNECT_LIMIT);
-        // Attempts are counted here, where it is known which of them won.
-        options.retry_writes = Some(false);
-        if let Some(ca) = ca {
-            let tls = TlsOptions::builder().ca_file_path(ca).build();
-            options.tls = Some(Tls::Enabled(tls));
-        }
-        let client = Client::with_options(options).map_err(|_| {
-            wrong("its options contradict each other, or its CA file is not readable")
-        })?;
+        let client = client(uri, ca.as_deref()).await?;
         Ok(Self {
-            client,
+            client: RwLock::new(client),
+            ca,
             database: database.to_owned(),
             pace,
         })
     }
 
+    /// Follows the file of the address and the authority; when they cannot be used, the old ones stay.
+    pub fn spawn_watch(self: &Arc<Self>, uri: PathBuf, shutdown: Shutdown) {
+        let this = Arc::clone(self);
+        let files = [Some(uri), self.ca.clone()].into_iter().flatten();
+        let mut watched = Watched::new(files.collect());
+        tokio::spawn(async move {
+            while let Some(contents) = watched.changed(&shutdown).await {
+                let uri = contents.first().map_or(&[][..], Vec::as_slice);
+                match this.reopen(String::from_utf8_lossy(uri).trim()).await {
+                    Ok(()) => tracing::info!("the store's address and authority were read anew"),
+                    Err(error) => tracing::warn!(
+                        %error,
+                        "the new address or authority of the store is not used; the old one stays"
+                    ),
+                }
+            }
+        });
+    }
+
+    /// Uses this address from now on, with the authority as its file is now.
+    pub async fn reopen(&self, uri: &str) -> Result<(), StoreError> {
+        let new = client(uri, self.ca.as_deref()).await?;
+        *self.client.write().unwrap_or_else(PoisonError::into_inner) = new;
+        Ok(())
+    }
+
+    fn client(&self) -> Client {
+        self.client
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
     fn collection(&self, kind: Collection) -> mongodb::Collection<Bson> {
-        self.client.database(&self.database).collection(kind.name())
+        self.client()
+            .database(&self.database)
+            .collection(kind.name())
     }
 
     /// Runs `call` until it succeeds, fails for good, or the time is over.
@@ -131,7 +155,7 @@ impl MongoStore {
     async fn check_version(&self) -> Result<(), StoreError> {
         let info = self
             .attempt(|_| {
-                let admin = self.client.database("admin");
+                let admin = self.client().database("admin");
                 async move { admin.run_command(doc! {"buildInfo": 1}).await }
             })
             .await
@@ -141,6 +165,31 @@ impl MongoStore {
             None => Ok(()),
         }
     }
+}
+
+async fn client(uri: &str, ca: Option<&Path>) -> Result<Client, StoreError> {
+    // The driver's own words may quote the address, which holds a password.
+    let wrong = |what: &str| StoreError::Address(what.to_owned());
+    let mut options = ClientOptions::parse(uri)
+        .await
+        .map_err(|_| wrong("it is not a valid `mongodb://` address"))?;
+    options.app_name = Some("fastx-manager".to_owned());
+    options.max_pool_size = Some(POOL);
+    options.min_pool_size = Some(0);
+    options.server_selection_timeout = Some(CONNECT_LIMIT);
+    options.connect_timeout = Some(CONNECT_LIMIT);
+    // Attempts are counted here, where it is known which of them won.
+    options.retry_writes = Some(false);
+    if let Some(ca) = ca {
+        // The driver takes a file without a certificate as well, and then trusts nobody.
+        std::fs::read_to_string(ca)
+            .is_ok_and(|pem| roots(&pem).is_ok())
+            .then_some(())
+            .ok_or_else(|| wrong("its CA file is not readable, or has no certificate"))?;
+        let tls = TlsOptions::builder().ca_file_path(ca.to_owned()).build();
+        options.tls = Some(Tls::Enabled(tls));
+    }
+    Client::with_options(options).map_err(|_| wrong("its options contradict each other"))
 }
 
 /// The version of a FerretDB before 2. Version 1 names itself in `ferretdbVersion`, version 2 in `ferretdb.version`.

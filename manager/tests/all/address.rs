@@ -11,6 +11,7 @@ use fastx_core::wire::status::ClusterStatus;
 use fastx_lifecycle::https;
 use fastx_lifecycle::shutdown::Shutdown;
 use fastx_lifecycle::tls::{self, ReloadingCert};
+use fastx_lifecycle::trust::ReloadingTrust;
 use fastx_manager::{app, config::Config, testing};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::pki_types::pem::PemObject as _;
@@ -50,12 +51,21 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn new(addr: SocketAddr, authority: &Authority, name: Option<&str>) -> Self {
+        Self::of(addr, authority, name.map(|name| (authority, name)))
+    }
+
+    /// One that trusts an authority, and shows a certificate of that one or another.
+    pub(crate) fn of(
+        addr: SocketAddr,
+        trusted: &Authority,
+        own: Option<(&Authority, &str)>,
+    ) -> Self {
         tls::install_provider();
-        let roots = tls::roots(&authority.0.pem()).unwrap();
+        let roots = tls::roots(&trusted.0.pem()).unwrap();
         let builder = rustls::ClientConfig::builder().with_root_certificates(roots);
-        let config = match name {
+        let config = match own {
             None => builder.with_no_client_auth(),
-            Some(name) => {
+            Some((authority, name)) => {
                 let (certificate, key) = authority.issue(name);
                 let chain = vec![CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap()];
                 let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
@@ -68,7 +78,7 @@ impl Client {
         }
     }
 
-    async fn open(
+    pub(crate) async fn open(
         &self,
         method: &str,
         path: &str,
@@ -116,7 +126,8 @@ impl Client {
 async fn serve(handle: &testing::Handle, authority: &Authority) -> (SocketAddr, Shutdown) {
     let (certificate, key) = authority.issue("manager");
     let certificate = ReloadingCert::from_pem(&certificate, &key).unwrap();
-    let config = tls::server_config(certificate, Some(&authority.0.pem()), &["http/1.1"]).unwrap();
+    let trust = ReloadingTrust::from_pem(&authority.0.pem()).unwrap();
+    let config = tls::server_config(certificate, Some(trust), &["http/1.1"]).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     let shutdown = Shutdown::new();

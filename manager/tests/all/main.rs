@@ -15,3 +15,5 @@ mod store;
 mod support;
 #[cfg(test)]
 mod takeover;
+#[cfg(test)]
+mod trust;
