@@ -5,7 +5,7 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`app`] | puts everything together and runs it |
+//! | `app` | puts everything together and runs it |
 //! | [`store`] | the database, and the rules for using it |
 //! | [`lease`] | who publishes |
 //! | [`fleet`] | turns heartbeats and session records into numbered changes |
@@ -16,7 +16,9 @@
 
 pub mod access;
 pub mod api;
+#[cfg(feature = "mongo")]
 pub mod app;
+#[cfg(feature = "mongo")]
 pub mod config;
 pub mod core;
 mod engine;
@@ -24,6 +26,7 @@ pub mod fleet;
 mod hashing;
 mod holder;
 pub mod lease;
+#[cfg(feature = "mongo")]
 mod link;
 mod metrics;
 pub mod operations;

@@ -1,4 +1,5 @@
-//! The shared database behind the managers, reduced to what MongoDB and FerretDB 2 do alike.
+//! The shared database behind the managers, reduced to what MongoDB and FerretDB 2 do alike,
+//! and SQLite for a server that is alone.
 //!
 //! A document is an id, a version, a few fields to find it by, and a body of JSON *text*:
 //! as text it may hold keys with dots and dollars, and any number, which the databases refuse as fields.
@@ -7,8 +8,11 @@
 
 pub mod conformance;
 pub mod memory;
+#[cfg(feature = "mongo")]
 pub mod mongo;
 mod pace;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
 
 use std::fmt::Debug;
 

@@ -7,6 +7,18 @@ use fastx_lifecycle::env::{Process, Source as _};
 use fastx_manager::store::mongo::MongoStore;
 use fastx_manager::store::{Pace, conformance};
 
+#[cfg(feature = "sqlite")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_file_keeps_the_contract() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Arc::new(fastx_manager::store::sqlite::SqliteStore::new(
+        &dir.path().join("fastx.db"),
+    ));
+    for round in 0..3 {
+        conformance::all(store.clone(), &format!("run-{round}")).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_real_database_keeps_the_contract() {
     let Some(uri) = Process.get("FASTX_TEST_STORE_URI") else {

@@ -5,4 +5,5 @@
 mod choosing;
 mod cluster;
 mod foreign;
+mod store;
 mod survival;
