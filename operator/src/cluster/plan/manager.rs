@@ -29,17 +29,12 @@ pub(super) fn objects(cluster: &ValidCluster, material: &Material) -> Vec<Object
             deployment(cluster, material),
         ),
     ];
-    if cluster.manager_replicas > 1 {
-        let budget = json!({
-            "metadata": metadata(),
-            "spec": {
-                "maxUnavailable": 1,
-                "unhealthyPodEvictionPolicy": "AlwaysAllow",
-                "selector": {"matchLabels": selector},
-            },
-        });
-        objects.push(Object::new(Kind::Budget, names::manager(name), budget));
-    }
+    objects.extend(pod::budget(
+        cluster,
+        names::manager(name),
+        "manager",
+        cluster.manager_replicas,
+    ));
     objects
 }
 

@@ -38,17 +38,12 @@ pub(super) fn objects(cluster: &ValidCluster, helper_image: &str) -> Vec<Object>
             stateful_set(cluster, helper_image),
         ),
     ];
-    if cluster.nats_replicas > 1 {
-        let budget = json!({
-            "metadata": metadata(),
-            "spec": {
-                "maxUnavailable": 1,
-                "unhealthyPodEvictionPolicy": "AlwaysAllow",
-                "selector": {"matchLabels": selector},
-            },
-        });
-        objects.push(Object::new(Kind::Budget, names::nats(name), budget));
-    }
+    objects.extend(pod::budget(
+        cluster,
+        names::nats(name),
+        "nats",
+        cluster.nats_replicas,
+    ));
     objects
 }
 

@@ -5,6 +5,10 @@ use std::collections::BTreeMap;
 use fastx_crds::value::{Amount, Resources};
 use serde_json::{Value, json};
 
+use super::super::validate::ValidCluster;
+use crate::kind::{Kind, Object};
+use crate::meta;
+
 /// Uid and gid of our own images.
 pub(crate) const FASTX_UID: i64 = 65532;
 
@@ -97,6 +101,26 @@ pub(crate) fn base(account: &str, security: &Value) -> Value {
         "enableServiceLinks": false,
         "securityContext": security,
     })
+}
+
+/// A part of equals loses one Pod at a time. None for a single Pod, which nothing could stand in for:
+/// its budget would only keep its machine from being drained.
+pub(crate) fn budget(
+    cluster: &ValidCluster,
+    name: String,
+    component: &str,
+    replicas: u16,
+) -> Option<Object> {
+    let labels = meta::labels(&cluster.key.name, component, None);
+    let body = json!({
+        "metadata": meta::owned(&cluster.owner, &labels),
+        "spec": {
+            "maxUnavailable": 1,
+            "unhealthyPodEvictionPolicy": "AlwaysAllow",
+            "selector": {"matchLabels": meta::pod_selector(&cluster.key.name, component)},
+        },
+    });
+    (replicas > 1).then(|| Object::new(Kind::Budget, name, body))
 }
 
 #[cfg(test)]
