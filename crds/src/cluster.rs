@@ -16,8 +16,8 @@ pub use sessions::{
     Application, Balancing, Clipboard, Members, Profile, Roles, ScriptLimits, Sessions, WindowMode,
 };
 pub use store::{ExternalStore, Store, StoreEngine};
-pub use transporter::{ExternalTransporter, Transporter, TransporterType};
-pub use web::{Tls, TlsMode, Web};
+pub use transporter::{ExternalTransporter, Protocol, Transporter, TransporterType};
+pub use web::{IssuerRef, Tls, TlsMode, Web};
 
 /// A cluster of desktops: a store, a transporter, cluster managers, and one web address.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
@@ -42,6 +42,10 @@ pub use web::{Tls, TlsMode, Web};
         .message("`metadata.name` must have at most 40 characters of a-z, 0-9 and `-`, begin with a letter and end with a letter or digit")
 )]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!has(self.tls) || !has(self.tls.mode) || self.tls.mode != 'CertManager' || (has(self.web) && has(self.web.hostNames) && self.web.hostNames.size() > 0)")
+        .message("`web.hostNames` is required with `tls.mode: CertManager`: the certificate is made for them")
+)]
 pub struct FastXClusterSpec {
     /// Name of the cluster for people; the object's name when unset.
     #[serde(default, skip_serializing_if = "Option::is_none")]

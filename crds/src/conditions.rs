@@ -127,8 +127,16 @@ words!(
         SecretMissing,
         /// A Secret lacks a key, or its content is wrong.
         SecretInvalid,
+        /// cert-manager's definitions are not installed.
+        CertManagerMissing,
+        /// cert-manager has not issued the certificate yet.
+        CertificateNotIssued,
         /// A claim is not bound.
         ClaimUnbound,
+        /// A claim is being made larger.
+        VolumeGrowing,
+        /// A claim cannot be made larger.
+        VolumeNotGrown,
         /// Processes are starting.
         Starting,
         /// A container image cannot be pulled.

@@ -93,9 +93,22 @@ fn clusters() {
     );
     cluster("transporter: {replicas: 2}", "must be 1 or 3");
     cluster("transporter: {type: External}", "`external` is required");
+    cluster(
+        "transporter: {type: External, external: {host: a, protocol: Redis, secretRef: {name: s}}}",
+        "",
+    );
     cluster("tls: {mode: SecretRef}", "`secretRef` is required");
     cluster("tls: {secretRef: {name: a}}", "`secretRef` is required");
+    cluster("tls: {mode: SecretRef, secretRef: {name: a}}", "");
     cluster("tls: {mode: CertManager}", "`issuerRef` is required");
+    cluster(
+        "tls: {mode: CertManager, issuerRef: {name: i}}",
+        "`web.hostNames` is required",
+    );
+    cluster(
+        "tls: {mode: CertManager, issuerRef: {name: i, kind: ClusterIssuer}}\nweb: {hostNames: [a.example]}",
+        "",
+    );
     cluster("web: {exposure: {type: NodePort, nodePort: 30443}}", "");
     cluster(
         "web: {exposure: {nodePort: 30443}}",
@@ -140,8 +153,18 @@ fn changes_of_clusters() {
     );
     change(
         "store: {storageClassName: a}",
-        "store: {storageClassName: a, size: 1Gi}",
+        "store: {storageClassName: a, size: 4Gi}",
         "",
+    );
+    change(
+        "store: {storageClassName: a}",
+        "store: {storageClassName: a, size: 1Gi}",
+        "it was 2Gi",
+    );
+    change(
+        "store: {storageClassName: a, size: 4Gi}",
+        "store: {storageClassName: a}",
+        "cannot be taken away",
     );
 }
 
@@ -167,6 +190,15 @@ fn nodes() {
     node("pod: {users: [ada, bob], sharedUser: true}", "");
     node("pod: {user: {name: x, uid: 65532}}", "the node sidecar's");
     node("pod: {home: {size: 1Gi}}", "");
+    node("pod: {home: {claimName: data-of-store}}", "");
+    node(
+        "pod: {home: {claimName: data-site-store-0}}",
+        "the claim of a cluster's store",
+    );
+    node(
+        "pod: {extraVolumes: [{name: v, mountPath: /srv/v, claimName: data-site-store-0}]}",
+        "the claim of a cluster's store",
+    );
     node("pod: {home: {claimName: c}}", "");
     node("pod: {home: {}}", "exactly one of `claimName`");
     node(

@@ -177,7 +177,8 @@ fn controllers(
         Reports::new(world.cluster_queue.clone(), world.node_queue.clone()),
         metrics.clone(),
         Recorder::new(client.clone(), reporter),
-    );
+    )
+    .watching(client.clone());
     // In a container this is the only sensible answer; elsewhere the binary may have moved.
     let command = WorkerCommand::current_exe()
         .unwrap_or_else(|_| WorkerCommand::new("/usr/bin/fastx-operator"));

@@ -3,10 +3,11 @@
 //! **Invariant:** what is as it should be costs no request. An object is left alone when the cache shows the hash of
 //! what is wanted and the object has not changed since it was applied; a change by others is put right.
 
-use std::collections::BTreeMap;
-use std::collections::HashMap;
+mod error;
+mod reads;
+
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use fastx_core::wire::config::hash;
 use kube::api::{DeleteParams, Patch, PatchParams, Preconditions, ValidationDirective};
@@ -15,6 +16,7 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use self::error::request;
 use crate::kind::{Kind, Object, pod_resource};
 use crate::meta;
 use crate::metrics::Metrics;
@@ -22,58 +24,7 @@ use crate::pki::Data;
 use crate::queue::Key;
 use crate::world::World;
 
-/// How long a Secret that was seen is taken to be there.
-const BELIEVED: Duration = Duration::from_mins(10);
-
-/// Why something was not applied.
-#[derive(Debug, thiserror::Error)]
-pub enum ApplyError {
-    /// The API server refused it, or was not there.
-    #[error("cannot {verb} {kind} `{name}`")]
-    Request {
-        /// What was tried.
-        verb: &'static str,
-        /// Kind of the object.
-        kind: &'static str,
-        /// Its name.
-        name: String,
-        /// Why.
-        source: Box<kube::Error>,
-    },
-    /// There is such an object, and it is not ours.
-    #[error(
-        "{kind} `{name}` exists and belongs to somebody else: delete it, or choose another name"
-    )]
-    NameTaken {
-        /// Kind of the object.
-        kind: &'static str,
-        /// Its name.
-        name: String,
-    },
-}
-
-impl ApplyError {
-    /// What was tried and why it failed, without the debris of a raw answer.
-    pub fn text(&self) -> String {
-        match self {
-            Self::NameTaken { .. } => self.to_string(),
-            Self::Request { source, .. } => match source.as_ref() {
-                kube::Error::Api(status) => format!("{self}: {}", status.message),
-                other => format!("{self}: {}", fastx_lifecycle::telemetry::chain(other)),
-            },
-        }
-    }
-
-    /// Whether the object was not there.
-    pub fn is_gone(&self) -> bool {
-        match self {
-            Self::Request { source, .. } => {
-                matches!(source.as_ref(), kube::Error::Api(status) if status.code == 404)
-            }
-            Self::NameTaken { .. } => false,
-        }
-    }
-}
+pub use error::ApplyError;
 
 /// What was applied, and how the object looked before and after.
 #[derive(Debug, Clone)]
@@ -280,71 +231,6 @@ impl Applier {
             .map_err(|e| request("patch", "Secret", &key.name, e))
     }
 
-    /// The data of one of our Secrets, read by name, and only when the cache says that it changed.
-    pub async fn secret(&self, key: &Key) -> Result<Option<Arc<Data>>, ApplyError> {
-        let version = self
-            .world
-            .children(Kind::Secret)
-            .get(key)
-            .and_then(|c| c.metadata.resource_version.clone());
-        if let Some(version) = &version
-            && let Some((known, data)) = lock(&self.secrets).get(key)
-            && known == version
-        {
-            return Ok(Some(data.clone()));
-        }
-        let found = self.foreign_secret(key).await?;
-        if let Some((version, data)) = found {
-            let data = Arc::new(data);
-            lock(&self.secrets).insert(key.clone(), (version, data.clone()));
-            Ok(Some(data))
-        } else {
-            lock(&self.secrets).remove(key);
-            Ok(None)
-        }
-    }
-
-    /// The data of any Secret with its version, read by name.
-    pub async fn foreign_secret(&self, key: &Key) -> Result<Option<(String, Data)>, ApplyError> {
-        let api: Api<k8s_openapi::api::core::v1::Secret> =
-            Api::namespaced(self.client.clone(), &key.namespace);
-        let found = api
-            .get_opt(&key.name)
-            .await
-            .map_err(|e| request("read", "Secret", &key.name, e))?;
-        Ok(found.map(|secret| {
-            let data = secret.data.unwrap_or_default();
-            (
-                secret.metadata.resource_version.unwrap_or_default(),
-                data.into_iter().map(|(k, v)| (k, v.0)).collect(),
-            )
-        }))
-    }
-
-    /// Whether a Secret that somebody else makes is there. One that was is taken to be for some minutes.
-    pub async fn is_there(&self, key: &Key) -> Result<bool, ApplyError> {
-        let lately = |at: &Instant| at.elapsed() < BELIEVED;
-        if lock(&self.seen).get(key).is_some_and(lately) {
-            return Ok(true);
-        }
-        let found = self.metadata(Kind::Secret, key).await?.is_some();
-        let mut seen = lock(&self.seen);
-        seen.remove(key);
-        if found {
-            seen.insert(key.clone(), Instant::now());
-        }
-        Ok(found)
-    }
-
-    /// Metadata of an object, read by name.
-    pub async fn metadata(&self, kind: Kind, key: &Key) -> Result<Option<ObjectMeta>, ApplyError> {
-        self.api(&kind.resource(), &key.namespace)
-            .get_metadata_opt(&key.name)
-            .await
-            .map(|found| found.map(|f| f.metadata))
-            .map_err(|e| request("read", kind.name(), &key.name, e))
-    }
-
     /// Forgets what was remembered of the objects of a removed owner.
     pub fn forget(&self, namespace: &str, names: impl Fn(&str) -> bool) {
         lock(&self.applied).retain(|(_, key), _| key.namespace != namespace || !names(&key.name));
@@ -449,15 +335,6 @@ fn manager() -> PatchParams {
     PatchParams {
         field_manager: Some(meta::OPERATOR.to_owned()),
         ..PatchParams::default()
-    }
-}
-
-fn request(verb: &'static str, kind: &'static str, name: &str, error: kube::Error) -> ApplyError {
-    ApplyError::Request {
-        verb,
-        kind,
-        name: name.to_owned(),
-        source: Box::new(error),
     }
 }
 

@@ -1,11 +1,13 @@
 //! `FastXCluster`: observe → validate → material → plan → apply → status.
 
 mod apply;
+mod certificate;
 pub mod material;
 mod observe;
 pub mod plan;
 pub(crate) mod status;
 pub mod validate;
+mod volume;
 
 use std::time::Duration;
 
@@ -14,12 +16,17 @@ use kube::ResourceExt;
 
 use crate::context::{Context, is_current};
 use crate::controller::{Failure, Reconcile};
+use crate::kind::Kind;
+use crate::names;
 use crate::queue::Key;
 
 pub use apply::Roots;
 
 /// When to look again while something outside of the API server is waited for.
 const LOOK_AGAIN: Duration = Duration::from_secs(15);
+
+/// When to look again at what only an administrator elsewhere can change.
+const LOOK_LATER: Duration = Duration::from_mins(5);
 
 /// The controller of clusters.
 #[derive(Debug)]
@@ -71,8 +78,8 @@ impl Reconcile for Clusters {
             }
         };
         // Reads: caches, and Secrets by name.
-        let observed = observe::observe(context, &valid).await?;
         let now = context.now();
+        let observed = observe::observe(context, &valid, now).await?;
         let outcome = if valid.paused {
             apply::Outcome::paused()
         } else {
@@ -86,7 +93,11 @@ impl Reconcile for Clusters {
                 &mut rand::rng(),
             )
             .map_err(|e| Failure::passing("Pki", fastx_lifecycle::telemetry::chain(&e)))?;
-            let plan = plan::plan(&valid, &material, &observed.pods, now);
+            let present = plan::Present {
+                pods: &observed.pods,
+                claim_size: observed.claim_size.as_deref(),
+            };
+            let plan = plan::plan(&valid, &material, &present, now);
             // Writes: objects, Pods' annotations, configuration, revocations.
             apply::apply(context, &valid, &material, plan, &observed, now).await
         };
@@ -116,6 +127,11 @@ impl Clusters {
             .applier
             .forget(&key.namespace, |name| name.starts_with(&prefix));
         self.context.roots.forget(key);
+        let settled = &self.context.settled;
+        settled.forget(Kind::Claim, &volume::claim_of(key));
+        let certificate = Key::new(&key.namespace, names::web(&key.name));
+        settled.forget(Kind::Certificate, &certificate);
+        self.context.foreign.forget(key);
         self.context.world.poke_members(key);
     }
 }

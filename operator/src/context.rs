@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::core::ApiResource;
 use kube::runtime::events::{Event, EventType, Recorder};
-use kube::{Resource, ResourceExt};
+use kube::{Client, Resource, ResourceExt};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -17,9 +17,11 @@ use crate::apply::{Applier, ApplyError};
 use crate::cluster::Roots;
 use crate::config::Config;
 use crate::controller::Failure;
+use crate::foreign::Foreign;
 use crate::managers::Reports;
 use crate::metrics::Metrics;
 use crate::queue::Key;
+use crate::settled::Settled;
 use crate::world::World;
 
 /// Shared by all controllers.
@@ -35,6 +37,10 @@ pub struct Context {
     pub reports: Arc<Reports>,
     /// The configuration that the managers have.
     pub roots: Arc<Roots>,
+    /// What is known of objects that are not watched.
+    pub settled: Arc<Settled>,
+    /// Secrets that clusters name.
+    pub foreign: Arc<Foreign>,
     /// Counters.
     pub metrics: Metrics,
     /// Tells people what happened.
@@ -67,13 +73,24 @@ impl Context {
     ) -> Self {
         Self {
             config,
+            foreign: Foreign::new(None, world.cluster_queue.clone()),
             world,
             applier,
             reports,
             metrics,
             recorder,
             roots: Arc::default(),
+            settled: Arc::default(),
             written: Arc::default(),
+        }
+    }
+
+    /// Watches the Secrets that clusters name.
+    #[must_use]
+    pub fn watching(self, client: Client) -> Self {
+        Self {
+            foreign: Foreign::new(Some(client), self.world.cluster_queue.clone()),
+            ..self
         }
     }
 

@@ -24,10 +24,12 @@ pub enum Kind {
     StatefulSet,
     /// Managers.
     Deployment,
+    /// What cert-manager is asked for. Its definitions may not be installed, so it is not watched.
+    Certificate,
 }
 
 impl Kind {
-    /// In the order of application.
+    /// Those that are watched, in the order of application.
     pub const ALL: [Self; 8] = [
         Self::Secret,
         Self::ServiceAccount,
@@ -60,6 +62,7 @@ impl Kind {
             Self::Claim => ("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims"),
             Self::StatefulSet => ("apps", "v1", "StatefulSet", "statefulsets"),
             Self::Deployment => ("apps", "v1", "Deployment", "deployments"),
+            Self::Certificate => ("cert-manager.io", "v1", "Certificate", "certificates"),
         };
         ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), plural)
     }
@@ -75,6 +78,7 @@ impl Kind {
             Self::Claim => "PersistentVolumeClaim",
             Self::StatefulSet => "StatefulSet",
             Self::Deployment => "Deployment",
+            Self::Certificate => "Certificate",
         }
     }
 }

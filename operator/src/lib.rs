@@ -11,13 +11,15 @@
 //! | [`apply`] | the only writes to the API server |
 //! | [`context`] | what every controller works with; statuses and Events |
 //! | [`cluster`], [`node`], [`script`] | one folder a kind: observe, validate, plan, apply, status |
+//! | [`foreign`], [`settled`] | Secrets that others make; what is known of objects that nobody watches |
 //! | [`managers`] | the managers' API |
 //! | [`pki`] | certificates |
-//! | [`pods`] | what we keep of Pods |
-//! | [`kind`], [`meta`], [`names`] | kinds, labels and names of what we make |
+//! | [`pods`], `kubelet` | what we keep of Pods, and what the kubelet says in Events only |
+//! | [`kind`], [`meta`], [`names`], `amount` | kinds, labels and names of what we make, and its sizes |
 //! | [`reload`] | the helper beside the transporter |
 //! | [`metrics`] | what is counted |
 
+mod amount;
 pub mod app;
 pub mod apply;
 pub mod cache;
@@ -26,7 +28,9 @@ pub mod cluster;
 pub mod config;
 pub mod context;
 pub mod controller;
+pub mod foreign;
 pub mod kind;
+mod kubelet;
 pub mod leader;
 pub mod managers;
 pub mod meta;
@@ -38,6 +42,7 @@ pub mod pods;
 pub mod queue;
 pub mod reload;
 pub mod script;
+pub mod settled;
 #[cfg(test)]
 mod stage;
 pub mod watches;

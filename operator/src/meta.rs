@@ -15,6 +15,8 @@ pub const NODE: &str = "fastx.dev/node";
 pub const COMPONENT: &str = "app.kubernetes.io/component";
 /// Label of node Pods at which users may sign in.
 pub const LOGINS: &str = "fastx.dev/logins";
+/// Annotation of a StatefulSet with the size that it makes claims with; that can never change.
+pub const CLAIM_SIZE: &str = "fastx.dev/claim-size";
 /// Annotation with the hash of what was applied.
 pub const HASH: &str = "fastx.dev/hash";
 

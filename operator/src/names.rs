@@ -27,11 +27,18 @@ of_cluster!(
     manager_broker => "manager-broker",
     /// The Service that users open.
     web => "web",
+    /// Secret into which cert-manager puts the certificate that browsers see.
+    web_issued => "web-issued",
     /// Headless Service by which nodes find each other; also their NetworkPolicy.
     nodes => "nodes",
     /// Service account of all Pods; it has no rights and its token is mounted nowhere.
     account => "fastx",
 );
+
+/// Claim of the store's data, as its StatefulSet names it.
+pub fn store_claim(cluster: &str) -> String {
+    format!("data-{}-0", store(cluster))
+}
 
 /// Secret with a node's `broker.json`.
 pub fn node_broker(node: &str) -> String {

@@ -4,6 +4,7 @@
 //! so that no two processes ever disagree: a new authority is known everywhere before it signs anything.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
 use fastx_core::names::hex;
@@ -15,11 +16,15 @@ use rcgen::{
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use sha2::{Digest, Sha256};
+use x509_parser::extensions::GeneralName;
 
 use crate::config::Lifetimes;
 
 /// Data of a Secret.
 pub type Data = BTreeMap<String, Vec<u8>>;
+
+/// Stands for the fingerprint of an authority that is not ours.
+const GIVEN: &str = "given";
 
 /// How far a clock may be behind ours.
 const SKEW: Duration = Duration::from_mins(1);
@@ -195,6 +200,24 @@ impl Leaf {
         })
     }
 
+    /// One that somebody else made.
+    pub fn given(pair: Pair) -> Self {
+        Self {
+            pair,
+            issuer: GIVEN.to_owned(),
+            names: Vec::new(),
+        }
+    }
+
+    /// Reads one that somebody else made; its key may be of a kind that we could not make.
+    pub fn read_given(data: &Data) -> Option<Self> {
+        text(data, "issuer").filter(|issuer| issuer == GIVEN)?;
+        Some(Self::given(Pair {
+            cert: text(data, "tls.crt")?,
+            key: text(data, "tls.key")?,
+        }))
+    }
+
     /// The data of its Secret, with what its holder trusts.
     pub fn write(&self, bundle: &str) -> BTreeMap<String, String> {
         BTreeMap::from([
@@ -302,7 +325,7 @@ fn params(
 }
 
 /// Validity of a PEM certificate.
-fn validity(pem: &str) -> Option<(Timestamp, Timestamp)> {
+pub(crate) fn validity(pem: &str) -> Option<(Timestamp, Timestamp)> {
     let der = CertificateDer::from_pem_slice(pem.as_bytes()).ok()?;
     let (_, cert) = x509_parser::parse_x509_certificate(&der).ok()?;
     let validity = cert.validity();
@@ -310,6 +333,33 @@ fn validity(pem: &str) -> Option<(Timestamp, Timestamp)> {
         Timestamp::from_second(validity.not_before.timestamp()).ok()?,
         Timestamp::from_second(validity.not_after.timestamp()).ok()?,
     ))
+}
+
+/// Host names and addresses that a PEM certificate is for, in small letters.
+pub(crate) fn host_names(pem: &str) -> Vec<String> {
+    let Ok(der) = CertificateDer::from_pem_slice(pem.as_bytes()) else {
+        return Vec::new();
+    };
+    let Ok((_, cert)) = x509_parser::parse_x509_certificate(&der) else {
+        return Vec::new();
+    };
+    let names = cert.subject_alternative_name().ok().flatten();
+    let names = names.map(|n| n.value.general_names.as_slice());
+    names
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|name| match name {
+            GeneralName::DNSName(host) => Some(host.to_ascii_lowercase()),
+            GeneralName::IPAddress(bytes) => address(bytes).map(|a| a.to_string()),
+            _ => None,
+        })
+        .collect()
+}
+
+fn address(bytes: &[u8]) -> Option<IpAddr> {
+    let four = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
+    four.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from))
+        .ok()
 }
 
 /// Two thirds of a certificate's life, or of what its life should be now if that is shorter; long ago when it cannot be read.

@@ -7,6 +7,8 @@ use kube::Resource;
 use kube::core::ObjectMeta;
 use serde::Deserialize;
 
+use crate::kubelet;
+
 /// A Pod without what we never look at.
 #[derive(Resource, Clone, Debug, Default, Deserialize)]
 #[resource(inherit = "Pod")]
@@ -201,6 +203,15 @@ impl PodView {
             .chain(&spec.containers)
             .find(|c| c.name == name)
             .map(|c| c.image.as_str())
+    }
+
+    /// Why the image of a container cannot be pulled, in the server's words, if its status says that it cannot.
+    pub fn pull_failure(&self, container: &str) -> Option<String> {
+        let status = self.container(container)?;
+        let found = waiting(self, status).filter(|t| t.reason == Reason::ImagePullFailed)?;
+        let said = status.state.waiting.as_ref().map(|w| steady(&w.message));
+        let said = said.filter(|s| !s.is_empty());
+        Some(said.map_or(found.message, kubelet::words))
     }
 
     /// What keeps it from working; none when nothing is known to.

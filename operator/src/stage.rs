@@ -1,6 +1,6 @@
 //! For tests: an API server in memory that counts requests, and the controllers before it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 
@@ -19,6 +19,7 @@ use crate::cluster::Clusters;
 use crate::config::Config;
 use crate::context::Context;
 use crate::controller::Reconcile as _;
+use crate::foreign::{Foreign, Seen};
 use crate::kind::Kind;
 use crate::managers::Reports;
 use crate::meta;
@@ -31,6 +32,8 @@ use crate::world::World;
 #[derive(Debug, Default)]
 struct Server {
     objects: BTreeMap<String, Value>,
+    /// Kinds whose definitions are not installed.
+    unknown: BTreeSet<&'static str>,
     version: u64,
     log: Vec<String>,
 }
@@ -38,6 +41,7 @@ struct Server {
 /// The controllers and their API server.
 pub(crate) struct Stage {
     pub(crate) world: Arc<World>,
+    foreign: Arc<Foreign>,
     clusters: Clusters,
     nodes: Nodes,
     server: Arc<Mutex<Server>>,
@@ -67,11 +71,12 @@ impl Stage {
             Arc::new(Config::load(&Map::default()).unwrap()),
             world.clone(),
             Arc::new(Applier::new(client.clone(), world.clone(), metrics.clone())),
-            Reports::new(world.cluster_queue.clone(), world.node_queue.clone()),
+            Reports::settled(world.cluster_queue.clone(), world.node_queue.clone()),
             metrics,
             Recorder::new(client, "test".into()),
         );
         Self {
+            foreign: context.foreign.clone(),
             clusters: Clusters::new(context.clone()),
             nodes: Nodes::new(context),
             world,
@@ -156,6 +161,12 @@ impl Stage {
             let pod = serde_json::from_value(server.objects[&path("pods", &key.name)].clone());
             world.pods.set(&key, Some(Arc::new(pod.unwrap())));
         }
+        for name in self.foreign.names(&key("site")) {
+            let secret = server.objects.get(&path("secrets", &name));
+            let version = secret.and_then(|s| s["metadata"]["resourceVersion"].as_str());
+            let seen = version.map_or(Seen::Absent, |v| Seen::Version(v.to_owned()));
+            self.foreign.told(&key("site"), &name, &seen);
+        }
         let read = |plural: &str, name: &str| server.objects.get(&path(plural, name)).cloned();
         let cluster = read("fastxclusters", "site").map(guard::<FastXCluster>);
         world.clusters.set(&key("site"), cluster);
@@ -235,15 +246,27 @@ impl Server {
         body: Value,
     ) -> (StatusCode, Value) {
         let tail = uri.split("/namespaces/area/").nth(1).unwrap_or_default();
+        if tail == "events" && method == Method::GET {
+            self.log.push(format!("{method} {tail}"));
+            let found = self
+                .objects
+                .iter()
+                .filter(|(p, _)| p.starts_with("events/"));
+            let items: Vec<&Value> = found.map(|(_, event)| event).collect();
+            let list =
+                json!({"apiVersion": "v1", "kind": "EventList", "metadata": {}, "items": items});
+            return (StatusCode::OK, list);
+        }
         if tail.starts_with("events") {
             return (StatusCode::CREATED, body);
         }
         let path = tail.trim_end_matches("/status").to_owned();
         self.log.push(format!("{method} {tail}"));
         let existing = self.objects.get(&path).cloned();
+        let is_unknown = self.unknown.iter().any(|kind| path.starts_with(kind));
         match (method.as_str(), existing) {
             ("GET", Some(object)) => (StatusCode::OK, object),
-            ("PATCH", existing) if kind.contains("apply") => {
+            ("PATCH", existing) if kind.contains("apply") && !is_unknown => {
                 let mut object = body;
                 if let Some(existing) = &existing {
                     for field in ["uid", "resourceVersion", "generation"] {
@@ -324,6 +347,7 @@ fn service(
 mod tests {
     use super::*;
     use crate::node::tests::node;
+    use base64::Engine as _;
 
     async fn settled(spec: &str, node_spec: &str) -> Stage {
         let stage = Stage::new();
@@ -464,6 +488,256 @@ mod tests {
         let log = [stage.pass().await, stage.pass().await].concat();
         let status = |l: &&&String| !l.ends_with("/status");
         assert_eq!(writes(&log).iter().filter(status).count(), 0, "{log:?}");
+    }
+
+    #[tokio::test]
+    async fn a_sidecar_image_that_cannot_be_pulled_is_given_up_as_soon_as_the_kubelet_says_so() {
+        let stage = settled("", "pod: {}").await;
+        stage.put("pods", "desk", |pod| {
+            pod["spec"]["initContainers"][0]["image"] = "bad:2".into();
+            let notes = &mut pod["metadata"]["annotations"];
+            notes["fastx.dev/sidecar-before"] = "good:1".into();
+            notes["fastx.dev/sidecar-since"] = fastx_lifecycle::clock::now().to_string().into();
+            pod["status"] = json!({
+                "conditions": [{"type": "PodScheduled", "status": "True"}],
+                "initContainerStatuses": [{"name": "node", "state": {"terminated": {"exitCode": 0}}}],
+                "containerStatuses": [{"name": "desktop", "ready": true, "state": {"running": {}}}],
+            });
+        });
+        let log = stage.pass().await;
+        assert!(log.contains(&"GET events".to_owned()), "{log:?}");
+        let image = |stage: &Stage| {
+            let pod = stage.get("pods", "desk").unwrap();
+            pod["spec"]["initContainers"][0]["image"].clone()
+        };
+        assert_eq!(
+            image(&stage),
+            "bad:2",
+            "nobody has said that it cannot be pulled"
+        );
+        stage.put("events", "desk.1", |event| {
+            *event = json!({
+                "reason": "Failed", "type": "Warning",
+                "message": "Failed to pull image \"bad:2\": manifest unknown",
+                "involvedObject": {"fieldPath": "spec.initContainers{node}"},
+                "lastTimestamp": fastx_lifecycle::clock::now().to_string(),
+            });
+        });
+        stage.pass().await;
+        assert_eq!(image(&stage), "good:1");
+        let status = stage.get("computenodes", "desk").unwrap()["status"].to_string();
+        for word in ["ImagePullFailed", "RolledBack", "manifest unknown", "bad:2"] {
+            assert!(status.contains(word), "{word} in {status}");
+        }
+        // What was learnt is kept with the Pod; the Events are not asked for again.
+        let log = stage.pass().await;
+        assert!(!log.contains(&"GET events".to_owned()), "{log:?}");
+        let status = stage.get("computenodes", "desk").unwrap()["status"].to_string();
+        assert!(status.contains("manifest unknown"), "{status}");
+    }
+
+    #[tokio::test]
+    async fn the_stores_claim_grows_and_comes_to_rest() {
+        let stage = settled("store: {size: 2Gi}", "external: {}").await;
+        stage.put("persistentvolumeclaims", "data-site-store-0", |claim| {
+            *claim = json!({
+                "spec": {"resources": {"requests": {"storage": "2Gi"}}},
+                "status": {"capacity": {"storage": "2Gi"}},
+            });
+        });
+        stage.with_cluster("store: {size: 5Gi}");
+        stage.pass().await;
+        let claim = stage
+            .get("persistentvolumeclaims", "data-site-store-0")
+            .unwrap();
+        assert_eq!(claim["spec"]["resources"]["requests"]["storage"], "5Gi");
+        let set = stage.get("statefulsets", "site-store").unwrap();
+        let template = &set["spec"]["volumeClaimTemplates"][0]["spec"];
+        assert_eq!(template["resources"]["requests"]["storage"], "2Gi");
+        let status =
+            |stage: &Stage| stage.get("fastxclusters", "site").unwrap()["status"].to_string();
+        assert!(
+            status(&stage).contains("VolumeGrowing"),
+            "{}",
+            status(&stage)
+        );
+        stage.put("persistentvolumeclaims", "data-site-store-0", |claim| {
+            claim["status"]["capacity"]["storage"] = "5Gi".into();
+        });
+        stage.settle().await;
+        assert!(
+            !status(&stage).contains("VolumeGrowing"),
+            "{}",
+            status(&stage)
+        );
+        assert_eq!(stage.pass().await, Vec::<String>::new());
+    }
+
+    fn pem(data: &BTreeMap<String, Vec<u8>>) -> Value {
+        let encode = |v: &Vec<u8>| base64::engine::general_purpose::STANDARD.encode(v);
+        data.iter()
+            .map(|(k, v)| (k.clone(), Value::from(encode(v))))
+            .collect::<serde_json::Map<_, _>>()
+            .into()
+    }
+
+    /// A certificate for `desk.example`, good for an hour.
+    fn certificate() -> Value {
+        let now = std::time::SystemTime::from(fastx_lifecycle::clock::now());
+        let mut params = rcgen::CertificateParams::new(vec!["desk.example".to_owned()]).unwrap();
+        params.not_before = (now - std::time::Duration::from_mins(1)).into();
+        params.not_after = (now + std::time::Duration::from_hours(1)).into();
+        let key = rcgen::KeyPair::generate().unwrap();
+        let cert = params.self_signed(&key).unwrap().pem();
+        pem(&[
+            ("tls.crt".to_owned(), cert.into_bytes()),
+            ("tls.key".to_owned(), key.serialize_pem().into_bytes()),
+        ]
+        .into())
+    }
+
+    #[tokio::test]
+    async fn browsers_see_the_certificate_of_the_named_secret() {
+        let theirs = certificate();
+        let stage = settled("", "pod: {}").await;
+        let shown = |stage: &Stage| {
+            stage.get("secrets", "site-web-tls").unwrap()["data"]["tls.crt"].clone()
+        };
+        let status =
+            |stage: &Stage| stage.get("fastxclusters", "site").unwrap()["status"].to_string();
+        let (own, pod) = (shown(&stage), stage.get("pods", "desk").unwrap());
+        stage.with_cluster(
+            "tls: {mode: SecretRef, secretRef: {name: theirs}}\nweb: {hostNames: [desk.example]}",
+        );
+        stage.settle().await;
+        assert!(
+            status(&stage).contains("SecretMissing"),
+            "{}",
+            status(&stage)
+        );
+        stage.put("secrets", "theirs", |o| o["data"] = theirs.clone());
+        stage.settle().await;
+        assert_eq!(shown(&stage), theirs["tls.crt"]);
+        assert!(
+            !status(&stage).contains("SecretMissing"),
+            "{}",
+            status(&stage)
+        );
+        assert_eq!(stage.pass().await, Vec::<String>::new());
+        // Damaged: what worked stays, and the fault is told.
+        stage.put("secrets", "theirs", |o| {
+            o["data"]["tls.key"] = "AAAA".into();
+        });
+        stage.settle().await;
+        assert_eq!(shown(&stage), theirs["tls.crt"]);
+        assert!(
+            status(&stage).contains("SecretInvalid"),
+            "{}",
+            status(&stage)
+        );
+        // Back to the own authority; and all of that needed no new Pod.
+        stage.with_cluster("");
+        stage.settle().await;
+        assert_ne!(shown(&stage), theirs["tls.crt"]);
+        assert_ne!(shown(&stage), own, "the names changed meanwhile");
+        let now = stage.get("pods", "desk").unwrap();
+        assert_eq!(now["metadata"]["uid"], pod["metadata"]["uid"]);
+        assert_eq!(now["spec"], pod["spec"]);
+    }
+
+    #[tokio::test]
+    async fn cert_manager_is_asked_and_its_answer_shown() {
+        const SPEC: &str =
+            "tls: {mode: CertManager, issuerRef: {name: public}}\nweb: {hostNames: [desk.example]}";
+        let stage = Stage::new();
+        stage.with_cluster(SPEC);
+        stage.with_node(&node("external: {}"));
+        let status =
+            |stage: &Stage| stage.get("fastxclusters", "site").unwrap()["status"].to_string();
+        stage.server.lock().unwrap().unknown.insert("certificates/");
+        for _ in 0..4 {
+            stage.pass().await;
+        }
+        assert!(
+            status(&stage).contains("CertManagerMissing"),
+            "{}",
+            status(&stage)
+        );
+        stage.server.lock().unwrap().unknown.clear();
+        for _ in 0..4 {
+            stage.pass().await;
+        }
+        assert!(
+            status(&stage).contains("CertificateNotIssued"),
+            "{}",
+            status(&stage)
+        );
+        let asked = stage.get("certificates", "site-web").unwrap();
+        assert_eq!(asked["spec"]["issuerRef"]["name"], "public");
+        let issued = certificate();
+        stage.put("secrets", "site-web-issued", |o| {
+            o["metadata"]["labels"] = asked["spec"]["secretTemplate"]["labels"].clone();
+            o["data"] = issued.clone();
+        });
+        stage.settle().await;
+        let shown = stage.get("secrets", "site-web-tls").unwrap();
+        assert_eq!(shown["data"]["tls.crt"], issued["tls.crt"]);
+        assert!(
+            !status(&stage).contains("CertificateNotIssued"),
+            "{}",
+            status(&stage)
+        );
+        assert_eq!(stage.pass().await, Vec::<String>::new());
+        // Wanted no more: it goes, with what was issued.
+        stage.with_cluster("");
+        stage.settle().await;
+        for (plural, name) in [("certificates", "site-web"), ("secrets", "site-web-issued")] {
+            assert!(stage.get(plural, name).is_none(), "{plural} {name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn members_of_somebody_elses_bus_share_its_password() {
+        let stage = Stage::new();
+        stage.with_cluster(
+            "transporter: {type: External, external: {host: bus.example, secretRef: {name: bus}}}",
+        );
+        stage.with_node(&node("pod: {}"));
+        for _ in 0..3 {
+            stage.pass().await;
+        }
+        assert!(stage.get("pods", "desk").is_none(), "nothing to join with");
+        let status = stage.get("fastxclusters", "site").unwrap()["status"].to_string();
+        assert!(status.contains("SecretMissing"), "{status}");
+        stage.put("secrets", "bus", |o| {
+            o["data"] = pem(&[("password".to_owned(), b"first".to_vec())].into());
+        });
+        stage.settle().await;
+        let broker = |stage: &Stage, name: &str| {
+            let data = stage.get("secrets", name).unwrap()["data"]["broker.json"].clone();
+            let bytes = base64::engine::general_purpose::STANDARD
+                .decode(data.as_str().unwrap())
+                .unwrap();
+            fastx_core::wire::broker::BrokerConfig::parse(&String::from_utf8(bytes).unwrap())
+                .unwrap()
+        };
+        for name in ["site-manager-broker", "desk-broker"] {
+            let document = broker(&stage, name);
+            assert_eq!(document.host, "bus.example");
+            assert_eq!(document.password.expose(), "first");
+            assert!(document.credentials.is_none());
+        }
+        assert!(stage.get("statefulsets", "site-nats").is_none());
+        assert!(stage.get("pods", "desk").is_some());
+        assert_eq!(stage.pass().await, Vec::<String>::new());
+        // A new password reaches all of them.
+        stage.put("secrets", "bus", |o| {
+            o["data"] = pem(&[("password".to_owned(), b"second".to_vec())].into());
+        });
+        stage.settle().await;
+        for name in ["site-manager-broker", "desk-broker"] {
+            assert_eq!(broker(&stage, name).password.expose(), "second");
+        }
     }
 
     #[tokio::test]

@@ -45,7 +45,11 @@ impl Default for World {
             nodes: Cache::default(),
             scripts: Cache::default(),
             pods: Cache::default(),
-            children: Kind::ALL.map(|k| (k, Cache::default())).into(),
+            children: Kind::ALL
+                .into_iter()
+                .chain([Kind::Certificate])
+                .map(|k| (k, Cache::default()))
+                .collect(),
             cluster_queue: Arc::default(),
             node_queue: Arc::default(),
             script_queue: Arc::default(),

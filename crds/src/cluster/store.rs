@@ -14,6 +14,10 @@ use crate::value::{Resources, SecretKeyRef};
         .message("`external` is required with `engine: External`, and allowed only there"),
     validation = Rule::new("!has(self.replicas) || self.replicas == 1 || (has(self.engine) && self.engine == 'MongoDB')")
         .message("`replicas` above 1 are allowed only with `engine: MongoDB`"),
+    validation = Rule::new("has(self.size) || !has(oldSelf.size)")
+        .message("`size` may only grow: it cannot be taken away"),
+    validation = Rule::new("has(oldSelf.size) || !has(self.size) || quantity(self.size).compareTo(quantity('2Gi')) >= 0")
+        .message("`size` may only grow: it was 2Gi"),
     validation = Rule::new("has(self.storageClassName) == has(oldSelf.storageClassName) && (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)")
         .message("`storageClassName` cannot change: the claim exists already")
 )]

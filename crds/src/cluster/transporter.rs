@@ -18,7 +18,7 @@ use crate::value::{Exposure, LocalRef, Resources};
         .message("`exposure` is not allowed with `type: External`")
 )]
 pub struct Transporter {
-    /// `NATS` (default), `Redis` (not supported yet) or `External` (not supported yet).
+    /// `NATS` (default), `Redis` (not supported yet) or `External`.
     #[serde(default, rename = "type")]
     pub kind: TransporterType,
     /// Number of servers, 1 (default) or 3.
@@ -44,7 +44,7 @@ pub enum TransporterType {
     NATS,
     /// Redis; not supported yet.
     Redis,
-    /// A NATS or Redis that somebody else runs; not supported yet.
+    /// One that somebody else runs. All members hold the same password, and each is trusted with everything.
     External,
 }
 
@@ -52,6 +52,9 @@ pub enum TransporterType {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct ExternalTransporter {
+    /// What it speaks: `NATS` (default) or `Redis`.
+    #[serde(default)]
+    pub protocol: Protocol,
     /// Host name or address.
     #[schemars(
         length(min = 1, max = 253),
@@ -62,10 +65,21 @@ pub struct ExternalTransporter {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 65535))]
     pub port: Option<i32>,
-    /// Secret with the key `password`, and optionally `ca.crt`.
+    /// Secret with the key `password` (with NATS a token), and optionally `ca.crt`, the authorities (PEM) of its
+    /// certificate. Without a Secret there is no password, and the system's authorities count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<LocalRef>,
     /// Whether a certificate that does not check out is refused; true when unset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reject_unauthorized: Option<bool>,
+}
+
+/// What a message bus speaks.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Protocol {
+    /// NATS; the default.
+    #[default]
+    NATS,
+    /// Redis.
+    Redis,
 }

@@ -45,15 +45,39 @@ pub struct Web {
         .message("`issuerRef` is required with `mode: CertManager`, and allowed only there")
 )]
 pub struct Tls {
-    /// `SelfSigned` (default): the operator has an own authority for the cluster. `SecretRef`, `CertManager`: not supported yet.
+    /// Who signs the certificate that browsers see: `SelfSigned` (default), the cluster's own authority; `SecretRef`,
+    /// somebody who puts it into a Secret; `CertManager`. Members trust the cluster's own authority in any case.
     #[serde(default)]
     pub mode: TlsMode,
     /// Secret with `tls.crt` and `tls.key` of the web address, with `mode: SecretRef`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<LocalRef>,
-    /// Issuer of cert-manager, with `mode: CertManager`.
+    /// Issuer of cert-manager, with `mode: CertManager`. The operator makes a Certificate for `web.hostNames`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub issuer_ref: Option<LocalRef>,
+    pub issuer_ref: Option<IssuerRef>,
+}
+
+/// An issuer of cert-manager.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct IssuerRef {
+    /// Its name.
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
+    )]
+    pub name: String,
+    /// `Issuer` (default) of the same namespace, `ClusterIssuer`, or a kind of another group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[A-Z][A-Za-z0-9]*$"))]
+    pub kind: Option<String>,
+    /// API group of issuers that are not cert-manager's own; `cert-manager.io` when unset.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
+    )]
+    pub group: Option<String>,
 }
 
 /// Who signs certificates.
@@ -62,8 +86,8 @@ pub enum TlsMode {
     /// An own authority for the cluster, made and rotated by the operator; the default.
     #[default]
     SelfSigned,
-    /// The web certificate is in a Secret; not supported yet.
+    /// The web certificate is in a Secret.
     SecretRef,
-    /// The web certificate comes from cert-manager; not supported yet.
+    /// The web certificate comes from cert-manager.
     CertManager,
 }

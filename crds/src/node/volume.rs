@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 #[x_kube(
     validation = Rule::new("has(self.claimName) != has(self.size)")
         .message("exactly one of `claimName` (a claim that exists) and `size` (a claim that the operator makes) must be set"),
+    validation = Rule::new("!has(self.claimName) || !self.claimName.matches('^data-.+-store-[0-9]+$')")
+        .message("`claimName` must not be the claim of a cluster's store (`data-…-store-0`)"),
     validation = Rule::new("has(self.size) || !has(self.storageClassName)")
         .message("`storageClassName` is allowed only with `size`"),
     validation = Rule::new("has(self.claimName) == has(oldSelf.claimName)")
@@ -18,7 +20,8 @@ use serde::{Deserialize, Serialize};
         .message("`storageClassName` cannot change: the claim exists already")
 )]
 pub struct Home {
-    /// Name of a claim that exists. It is never deleted.
+    /// Name of a claim that exists. It is never deleted. Whoever sets it must be allowed to create Pods in the
+    /// namespace, or to `use` this PersistentVolumeClaim.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = 253),
@@ -85,6 +88,8 @@ pub enum Reclaim {
 #[x_kube(
     validation = Rule::new("has(self.claimName) != has(self.configMapName)")
         .message("exactly one of `claimName` and `configMapName` must be set"),
+    validation = Rule::new("!has(self.claimName) || !self.claimName.matches('^data-.+-store-[0-9]+$')")
+        .message("`claimName` must not be the claim of a cluster's store (`data-…-store-0`)"),
     validation = Rule::new("!(self.name in ['broker', 'dev-shm', 'home', 'link', 'state', 'tls', 'tmp'])")
         .message("`name` must not be one of broker, dev-shm, home, link, state, tls and tmp"),
     validation = Rule::new("!['/tmp', '/dev', '/proc', '/sys', '/run', '/var/run', '/etc/fastx'].exists(p, self.mountPath == p || self.mountPath.startsWith(p + '/')) && !(self.mountPath in ['/', '/etc', '/usr', '/bin', '/lib', '/var', '/home'])")
@@ -102,14 +107,15 @@ pub struct ExtraVolume {
     /// Folder in the desktop.
     #[schemars(length(min = 2, max = 512), regex(pattern = r"^/[^:\s]+$"))]
     pub mount_path: String,
-    /// Name of a claim.
+    /// Name of a claim. Whoever sets it must be allowed to create Pods in the namespace, or to `use` this
+    /// PersistentVolumeClaim.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = 253),
         regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
     )]
     pub claim_name: Option<String>,
-    /// Name of a ConfigMap.
+    /// Name of a ConfigMap. Whoever sets it must be allowed to create Pods in the namespace, or to read it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = 253),

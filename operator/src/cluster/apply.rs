@@ -11,12 +11,14 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 use serde_json::json;
 
-use super::LOOK_AGAIN;
+use super::certificate::{self, Fault};
 use super::material::{Holder, MEMBER_PREFIX, Material, REVOKED_PREFIX};
 use super::observe::Observed;
 use super::plan::documents::Documents;
 use super::plan::{NUDGE, Plan};
 use super::validate::ValidCluster;
+use super::volume::{self, Growth};
+use super::{LOOK_AGAIN, LOOK_LATER};
 use crate::apply::ApplyError;
 use crate::context::Context;
 use crate::controller::Failure;
@@ -37,6 +39,10 @@ pub(super) struct Outcome {
     pub(super) root: Option<RootDocument>,
     /// When a certificate wants to be renewed.
     pub(super) renew_at: Option<Timestamp>,
+    /// Why cert-manager has no certificate for us.
+    pub(super) certificate: Option<Fault>,
+    /// What came of a larger `store.size`.
+    pub(super) growth: Growth,
     /// Whether to look again soon though nothing may have changed by then.
     pub(super) soon: bool,
     /// Whether nothing was written because the cluster is paused.
@@ -63,10 +69,13 @@ impl Outcome {
             Duration::try_from(wait).unwrap_or_default() + Duration::from_secs(1)
         });
         let soon = self.soon.then_some(LOOK_AGAIN);
-        Ok(match (renew, soon) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        })
+        let growth = match &self.growth {
+            Growth::Done => None,
+            Growth::Growing(_) => Some(LOOK_AGAIN),
+            // A StorageClass is not watched.
+            Growth::Refused(_) => Some(LOOK_LATER),
+        };
+        Ok([renew, soon, growth].into_iter().flatten().min())
     }
 }
 
@@ -130,6 +139,17 @@ pub(super) async fn apply(
         outcome.errors.extend(orphans.err());
         let left = revoke_left(context, cluster, material, now).await;
         outcome.errors.extend(left.err());
+    }
+    match certificate::request(context, cluster, observed.existing.offered.as_ref()).await {
+        Ok(fault) => outcome.certificate = fault,
+        Err(error) => outcome.errors.push(error),
+    }
+    // Its status is not watched.
+    outcome.soon |= outcome.certificate.is_some();
+    let made = observed.claim_size.as_deref();
+    match volume::grow(&context.applier, &context.settled, cluster, made).await {
+        Ok(growth) => outcome.growth = growth,
+        Err(error) => outcome.errors.push(error),
     }
     follow_managers(context, cluster, material, observed);
     configure(context, cluster, observed, now, &mut outcome).await;

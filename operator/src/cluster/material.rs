@@ -10,6 +10,7 @@ use fastx_core::names::hex;
 use jiff::Timestamp;
 use rand::CryptoRng;
 
+use super::certificate::Offered;
 use super::validate::{ValidCluster, ValidStore};
 use crate::config::Lifetimes;
 use crate::names;
@@ -40,6 +41,25 @@ impl Holder {
         Self::Web,
     ];
 
+    /// Whether the cluster has such a part.
+    pub fn is_of(self, cluster: &ValidCluster) -> bool {
+        match self {
+            Self::Store => matches!(cluster.store, ValidStore::Ferret { .. }),
+            Self::Nats => cluster.external_bus.is_none(),
+            Self::Manager | Self::Operator | Self::Web => true,
+        }
+    }
+
+    /// How long its certificate lives. FerretDB reads its own only at its start, so that each new one restarts the
+    /// store: it lives half as long as the authority, and never longer than who signed it.
+    fn lifetimes(self, usual: &Lifetimes) -> Lifetimes {
+        let leaf = match self {
+            Self::Store => usual.leaf.max(usual.authority / 2),
+            _ => usual.leaf,
+        };
+        Lifetimes { leaf, ..*usual }
+    }
+
     /// Name of the Secret.
     pub fn secret(self, cluster: &str) -> String {
         let part = match self {
@@ -66,6 +86,10 @@ pub struct Existing {
     pub store_login: Option<Arc<Data>>,
     /// The managers' `broker.json`.
     pub manager_broker: Option<Arc<Data>>,
+    /// The web certificate that somebody else makes, if somebody is to.
+    pub offered: Option<Offered>,
+    /// The Secret of a transporter that somebody else runs.
+    pub bus_secret: Option<Arc<Data>>,
 }
 
 /// Keys of the bus.
@@ -157,6 +181,37 @@ impl std::fmt::Debug for StoreLogin {
     }
 }
 
+/// What members need to join a transporter that somebody else runs; the same for all of them.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct BusSecret {
+    /// Password; with NATS a token.
+    pub password: String,
+    /// Authorities (PEM) of its certificate; the system's when empty.
+    pub ca: String,
+}
+
+impl std::fmt::Debug for BusSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BusSecret").finish_non_exhaustive()
+    }
+}
+
+impl BusSecret {
+    /// None while the Secret that the cluster names is missing or lacks its password.
+    pub fn of(cluster: &ValidCluster, data: Option<&Data>) -> Option<Self> {
+        let external = cluster.external_bus.as_ref()?;
+        if external.secret.is_none() {
+            return Some(Self::default());
+        }
+        let text = |key: &str| String::from_utf8(data?.get(key)?.clone()).ok();
+        Some(Self {
+            // A line end at the end is of the editor, not of the password.
+            password: text("password")?.trim_end_matches(['\r', '\n']).to_owned(),
+            ca: text("ca.crt").unwrap_or_default(),
+        })
+    }
+}
+
 /// Everything secret that a cluster is made of.
 #[derive(Debug, Clone)]
 pub struct Material {
@@ -170,6 +225,8 @@ pub struct Material {
     pub store_login: Option<StoreLogin>,
     /// `broker.json` of the managers as it is.
     pub manager_broker: Option<String>,
+    /// Password and authorities of a transporter that somebody else runs; none while its Secret is missing.
+    pub bus_secret: Option<BusSecret>,
     /// When a certificate wants to be renewed.
     pub renew_at: Timestamp,
 }
@@ -187,13 +244,19 @@ pub fn material(
     let (authority, RenewAt(mut renew_at)) =
         Authority::advance(before, &cluster.key.name, lifetimes, now)?;
     let mut leaves = BTreeMap::new();
-    for holder in Holder::ALL {
-        if holder == Holder::Store && !matches!(cluster.store, ValidStore::Ferret { .. }) {
-            continue;
+    for holder in Holder::ALL.into_iter().filter(|h| h.is_of(cluster)) {
+        if let Some(offered) = existing.offered.as_ref().filter(|_| holder == Holder::Web) {
+            let present = existing.leaves.get(&holder).map(AsRef::as_ref);
+            if let Some(leaf) = offered.leaf(present, now) {
+                renew_at = offered.ends.map_or(renew_at, |at| renew_at.min(at));
+                leaves.insert(holder, leaf);
+                continue;
+            }
         }
         let before = existing.leaves.get(&holder).and_then(|d| Leaf::read(d));
         let request = request(cluster, holder, web_hosts);
-        let (leaf, RenewAt(at)) = Leaf::advance(before, &request, &authority, lifetimes, now)?;
+        let lifetimes = holder.lifetimes(lifetimes);
+        let (leaf, RenewAt(at)) = Leaf::advance(before, &request, &authority, &lifetimes, now)?;
         renew_at = renew_at.min(at);
         leaves.insert(holder, leaf);
     }
@@ -209,6 +272,7 @@ pub fn material(
             .manager_broker
             .as_ref()
             .and_then(|d| String::from_utf8(d.get("broker.json")?.clone()).ok()),
+        bus_secret: BusSecret::of(cluster, existing.bus_secret.as_deref()),
         renew_at,
     })
 }
@@ -309,6 +373,20 @@ pub(crate) mod tests {
         let material = made(&cluster, &Existing::default());
         assert!(material.store_login.is_none());
         assert!(!material.leaves.contains_key(&Holder::Store));
+    }
+
+    #[test]
+    fn the_stores_certificate_is_replaced_as_rarely_as_can_be() {
+        let material = made(&valid(""), &Existing::default());
+        let life = |holder: Holder| {
+            let (start, end) = crate::pki::validity(&material.leaves[&holder].pair.cert).unwrap();
+            (end.as_second() - start.as_second()) / 60
+        };
+        let (_, ends) = crate::pki::validity(&material.authority.signing.cert).unwrap();
+        let (_, store) = crate::pki::validity(&material.leaves[&Holder::Store].pair.cert).unwrap();
+        // A minute is for clocks that are behind.
+        assert_eq!((life(Holder::Store), life(Holder::Nats)), (51, 11));
+        assert!(store < ends);
     }
 
     #[test]

@@ -4,14 +4,19 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use fastx_crds::{BalancerScript, ComputeNode};
+use jiff::Timestamp;
 
+use super::certificate;
 use super::material::{Existing, Holder};
-use super::validate::{ValidCluster, ValidStore};
+use super::validate::{ValidCluster, ValidStore, ValidTls};
 use crate::apply::ApplyError;
 use crate::context::Context;
+use crate::foreign::Seen;
+use crate::kind::Kind;
 use crate::managers::Report;
 use crate::meta;
 use crate::names;
+use crate::pki::Data;
 use crate::pods::PodView;
 use crate::queue::Key;
 
@@ -26,6 +31,8 @@ pub(super) struct Observed {
     pub(super) pods: Vec<Arc<PodView>>,
     /// Its secrets.
     pub(super) existing: Existing,
+    /// Size that the store's StatefulSet makes claims with, if there is one.
+    pub(super) claim_size: Option<String>,
     /// What the managers say.
     pub(super) report: Report,
     /// Secrets that the spec names and that are missing: name and what it is for.
@@ -39,21 +46,38 @@ const MAX_HOSTS: usize = 120;
 pub(super) async fn observe(
     context: &Context,
     cluster: &ValidCluster,
+    now: Timestamp,
 ) -> Result<Observed, ApplyError> {
     let key = &cluster.key;
+    context.foreign.follow(key, &named(cluster));
     let mut pods = context.world.pods_of(key);
     pods.retain(|p| p.label(meta::NODE).is_none());
     Ok(Observed {
         nodes: context.world.nodes_of(key),
         scripts: context.world.scripts_of(key),
         pods,
-        existing: existing(context, cluster).await?,
+        existing: existing(context, cluster, now).await?,
+        claim_size: claim_size(context, key),
         report: context.reports.get(key),
         missing: missing(context, cluster).await?,
     })
 }
 
-async fn existing(context: &Context, cluster: &ValidCluster) -> Result<Existing, ApplyError> {
+fn claim_size(context: &Context, cluster: &Key) -> Option<String> {
+    let key = Key::new(&cluster.namespace, names::store(&cluster.name));
+    let set = context.world.children(Kind::StatefulSet).get(&key)?;
+    set.metadata
+        .annotations
+        .as_ref()?
+        .get(meta::CLAIM_SIZE)
+        .cloned()
+}
+
+async fn existing(
+    context: &Context,
+    cluster: &ValidCluster,
+    now: Timestamp,
+) -> Result<Existing, ApplyError> {
     let name = &cluster.key.name;
     let read = async |secret: String| {
         let key = Key::new(&cluster.key.namespace, secret);
@@ -61,17 +85,77 @@ async fn existing(context: &Context, cluster: &ValidCluster) -> Result<Existing,
     };
     let mut existing = Existing {
         authority: read(names::authority(name)).await?,
-        bus_keys: read(names::bus_keys(name)).await?,
-        store_login: read(names::store_login(name)).await?,
         manager_broker: read(names::manager_broker(name)).await?,
         ..Existing::default()
     };
-    for holder in Holder::ALL {
+    // What is not there is not in the cache either, and would be asked for again and again.
+    if cluster.external_bus.is_none() {
+        existing.bus_keys = read(names::bus_keys(name)).await?;
+    }
+    if matches!(cluster.store, ValidStore::Ferret { .. }) {
+        existing.store_login = read(names::store_login(name)).await?;
+    }
+    for holder in Holder::ALL.into_iter().filter(|h| h.is_of(cluster)) {
         if let Some(data) = read(holder.secret(name)).await? {
             existing.leaves.insert(holder, data);
         }
     }
+    if let Some((secret, field)) = certificate::source(cluster) {
+        let data = match &cluster.tls {
+            // It has our labels.
+            ValidTls::CertManager(_) => read(secret.clone()).await?,
+            _ => others(context, cluster, &secret).await?,
+        };
+        let offered = certificate::offered(cluster, (&secret, field), data.as_deref(), now);
+        existing.offered = Some(offered);
+    }
+    if let Some(secret) = cluster
+        .external_bus
+        .as_ref()
+        .and_then(|b| b.secret.as_ref())
+    {
+        existing.bus_secret = others(context, cluster, secret).await?;
+    }
     Ok(existing)
+}
+
+/// A Secret that somebody else makes; read only when its watch says that it changed.
+async fn others(
+    context: &Context,
+    cluster: &ValidCluster,
+    secret: &str,
+) -> Result<Option<Arc<Data>>, ApplyError> {
+    let key = Key::new(&cluster.key.namespace, secret);
+    let seen = context.foreign.seen(&cluster.key, secret);
+    context.applier.others_secret(&key, &seen).await
+}
+
+/// Secrets that the spec names: each is watched, so that making one is noticed at once.
+fn named(cluster: &ValidCluster) -> BTreeSet<&str> {
+    let mut names: BTreeSet<&str> = wanted(cluster).into_iter().map(|(name, _)| name).collect();
+    if let ValidTls::Secret(secret) = &cluster.tls {
+        names.insert(secret);
+    }
+    names
+}
+
+/// Secrets without which a part does not work, and the fields that name them.
+fn wanted(cluster: &ValidCluster) -> Vec<(&str, &'static str)> {
+    let mut wanted: Vec<(&str, &'static str)> = Vec::new();
+    if let Some(users) = &cluster.users_secret {
+        wanted.push((users, "authentication.local.usersSecretRef"));
+    }
+    if let ValidStore::External { uri, ca } = &cluster.store {
+        wanted.push((&uri.name, "store.external.uriSecretRef"));
+        let ca = ca.as_ref().map(|ca| ca.name.as_str());
+        wanted.extend(ca.map(|ca| (ca, "store.external.caSecretRef")));
+    }
+    let bus = cluster
+        .external_bus
+        .as_ref()
+        .and_then(|b| b.secret.as_deref());
+    wanted.extend(bus.map(|bus| (bus, "transporter.external.secretRef")));
+    wanted
 }
 
 /// Secrets that somebody else must make and that are not there.
@@ -79,19 +163,18 @@ async fn missing(
     context: &Context,
     cluster: &ValidCluster,
 ) -> Result<Vec<(String, &'static str)>, ApplyError> {
-    let mut wanted: Vec<(&String, &'static str)> = Vec::new();
-    if let Some(users) = &cluster.users_secret {
-        wanted.push((users, "authentication.local.usersSecretRef"));
-    }
-    if let ValidStore::External { uri, ca } = &cluster.store {
-        wanted.push((&uri.name, "store.external.uriSecretRef"));
-        wanted.extend(ca.iter().map(|ca| (&ca.name, "store.external.caSecretRef")));
-    }
     let mut missing = Vec::new();
-    for (name, field) in wanted {
-        let key = Key::new(&cluster.key.namespace, name);
-        if !context.applier.is_there(&key).await? {
-            missing.push((name.clone(), field));
+    for (name, field) in wanted(cluster) {
+        let is_there = match context.foreign.seen(&cluster.key, name) {
+            Seen::Version(_) => true,
+            Seen::Absent => false,
+            Seen::Unknown => {
+                let key = Key::new(&cluster.key.namespace, name);
+                context.applier.is_there(&key).await?
+            }
+        };
+        if !is_there {
+            missing.push((name.to_owned(), field));
         }
     }
     Ok(missing)

@@ -1,5 +1,6 @@
 //! Everything that a cluster consists of, as objects. Pure: the same input gives the same objects.
 
+pub(super) mod certificate;
 pub mod documents;
 mod manager;
 mod nats;
@@ -22,7 +23,7 @@ use crate::meta;
 use crate::names;
 use crate::pods::{PodView, proved_image};
 
-pub(crate) use secrets::{broker_document, nats_address};
+pub(crate) use secrets::{broker_document, external_bus, own_bus};
 
 /// What is to be applied for a cluster.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,19 +37,31 @@ pub struct Plan {
 /// Annotation of a Pod whose change makes the kubelet look at mounted Secrets at once.
 pub const NUDGE: &str = "fastx.dev/secrets";
 
+/// What is there already and bears on the plan.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Present<'a> {
+    /// Pods of store, transporter and managers.
+    pub pods: &'a [Arc<PodView>],
+    /// Size that the store's StatefulSet makes claims with; it cannot change.
+    pub claim_size: Option<&'a str>,
+}
+
 /// Plans a cluster.
 pub fn plan(
     cluster: &ValidCluster,
     material: &Material,
-    pods: &[Arc<PodView>],
+    present: &Present<'_>,
     now: Timestamp,
 ) -> Plan {
+    let pods = present.pods;
     let mut ensure = secrets::secrets(cluster, material, now);
     let mounted = mounted(&ensure);
     if matches!(cluster.store, ValidStore::Ferret { .. }) {
-        ensure.extend(store::objects(cluster, material));
+        ensure.extend(store::objects(cluster, material, present.claim_size));
     }
-    ensure.extend(nats::objects(cluster, &helper_image(cluster, pods)));
+    if cluster.external_bus.is_none() {
+        ensure.extend(nats::objects(cluster, &helper_image(cluster, pods)));
+    }
     ensure.extend(manager::objects(cluster, material));
     ensure.extend(web::objects(cluster));
     ensure.extend(network::policies(cluster));
@@ -130,7 +143,7 @@ mod tests {
         plan(
             &cluster,
             &material,
-            &[],
+            &Present::default(),
             Timestamp::from_second(1_800_000_000).unwrap(),
         )
     }
@@ -190,6 +203,18 @@ mod tests {
     }
 
     #[test]
+    fn a_bus_of_somebody_else_is_not_made() {
+        let objects = list(&planned(
+            "transporter: {type: External, external: {host: bus.example}}",
+        ));
+        assert!(
+            !objects.iter().any(|o| o.contains("site-nats")),
+            "{objects:?}"
+        );
+        assert!(objects.contains(&"Secret site-manager-broker".to_owned()));
+    }
+
+    #[test]
     fn everything_has_our_labels_and_goes_away_with_its_owner() {
         for object in planned("").ensure {
             let metadata = &object.body["metadata"];
@@ -236,7 +261,14 @@ mod tests {
         let cluster = valid("");
         let material = made(&cluster, &Existing::default());
         let password = material.store_login.clone().unwrap().password;
-        for object in plan(&cluster, &material, &[], Timestamp::UNIX_EPOCH).ensure {
+        for object in plan(
+            &cluster,
+            &material,
+            &Present::default(),
+            Timestamp::UNIX_EPOCH,
+        )
+        .ensure
+        {
             if object.kind != Kind::Secret {
                 let text = object.body.to_string();
                 assert!(
@@ -261,9 +293,33 @@ mod tests {
             objects
         };
         assert_eq!(
-            strip(plan(&cluster, &material, &[], at(1))),
-            strip(plan(&cluster, &material, &[], at(2)))
+            strip(plan(&cluster, &material, &Present::default(), at(1))),
+            strip(plan(&cluster, &material, &Present::default(), at(2)))
         );
+    }
+
+    #[test]
+    fn a_larger_store_leaves_its_stateful_set_as_it_is() {
+        let cluster = valid("store: {size: 5Gi}");
+        let material = made(&cluster, &Existing::default());
+        let set = |claim_size| {
+            let present = Present {
+                claim_size,
+                ..Present::default()
+            };
+            let objects = plan(&cluster, &material, &present, Timestamp::UNIX_EPOCH).ensure;
+            let set = objects
+                .into_iter()
+                .find(|o| o.kind == Kind::StatefulSet && o.name == "site-store")
+                .unwrap();
+            let request = &set.body["spec"]["volumeClaimTemplates"][0]["spec"]["resources"];
+            (
+                request["requests"]["storage"].clone(),
+                set.body["metadata"]["annotations"][meta::CLAIM_SIZE].clone(),
+            )
+        };
+        assert_eq!(set(None), (json!("5Gi"), json!("5Gi")));
+        assert_eq!(set(Some("2Gi")), (json!("2Gi"), json!("2Gi")));
     }
 
     #[test]
@@ -279,7 +335,13 @@ mod tests {
                 .unwrap(),
             )
         };
-        let nudge = |pod| plan(&cluster, &material, &[pod], Timestamp::UNIX_EPOCH).nudge;
+        let nudge = |pod| {
+            let present = Present {
+                pods: &[pod],
+                claim_size: None,
+            };
+            plan(&cluster, &material, &present, Timestamp::UNIX_EPOCH).nudge
+        };
         let first = nudge(pod("old"));
         assert_eq!(first.len(), 1);
         assert!(nudge(pod(&first["site-nats-0"])).is_empty());

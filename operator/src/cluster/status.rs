@@ -1,5 +1,8 @@
 //! What a cluster's status says: from a manager's real round trip, with Pods only to explain why there is none. Pure.
 
+use std::sync::Arc;
+
+use fastx_core::wire::status::{ClusterStatus, PartStatus};
 use fastx_crds::conditions::{Finding, Kind, Reason, Status};
 use fastx_crds::{ComputeNode, FastXCluster, FastXClusterStatus};
 use jiff::Timestamp;
@@ -9,9 +12,11 @@ use kube::core::error_boundary::InvalidObject;
 use serde_json::{Value, json};
 
 use super::apply::Outcome;
+use super::material::BusSecret;
 use super::observe::Observed;
 use super::plan::web::address;
 use super::validate::{Invalid, ValidCluster, ValidStore};
+use super::volume::Growth;
 use crate::apply::ApplyError;
 use crate::context::{Context, conditions_after};
 use crate::meta;
@@ -28,25 +33,23 @@ pub(super) fn status(
 ) -> FastXClusterStatus {
     let report = observed.report.status.as_deref();
     let store = store(valid, observed);
-    let transporter = part(
-        Kind::TransporterReady,
-        "nats",
-        observed,
-        report.map(|r| &r.bus),
-        Reason::TransporterNotAnswering,
-        "The managers cannot reach the transporter",
-    );
+    let transporter = transporter(valid, observed);
     let manager = manager(observed);
     let synced = synced(observed, outcome);
+    let attendance = attendance(observed);
     let ready = ready(
         &[&store, &transporter, &manager],
         outcome,
         report.map(|r| r.revision.as_str()),
+        &attendance,
     );
-    let degraded = degraded(valid, observed, outcome);
+    let degraded = degraded(valid, observed, outcome, &attendance);
     let findings = [ready, store, transporter, manager, synced, degraded];
     let generation = cluster.metadata.generation;
-    let online = report.map(|r| r.nodes.values().filter(|n| n.online).count());
+    let online = report.map(|r| {
+        let heard = |n: &&Arc<ComputeNode>| is_online(r, &n.name_any());
+        observed.nodes.iter().filter(heard).count()
+    });
     FastXClusterStatus {
         observed_generation: generation,
         conditions: conditions_after(before, &findings, generation, now),
@@ -102,12 +105,7 @@ fn count(n: usize) -> i32 {
 
 fn store(valid: &ValidCluster, observed: &Observed) -> Finding {
     let report = observed.report.status.as_deref();
-    if let Some((name, field)) = observed
-        .missing
-        .iter()
-        .find(|(_, f)| f.starts_with("store."))
-    {
-        let message = format!("Secret `{name}`, which `{field}` names, does not exist: make it.");
+    if let Some(message) = missing(observed, "store.") {
         return Finding::new(
             Kind::StoreReady,
             Status::False,
@@ -130,12 +128,53 @@ fn store(valid: &ValidCluster, observed: &Observed) -> Finding {
     )
 }
 
+fn transporter(valid: &ValidCluster, observed: &Observed) -> Finding {
+    let finding =
+        |reason, message| Finding::new(Kind::TransporterReady, Status::False, reason, message);
+    if let Some(message) = missing(observed, "transporter.") {
+        return finding(Reason::SecretMissing, message);
+    }
+    let secret = valid.external_bus.as_ref().and_then(|b| b.secret.as_ref());
+    if let Some(secret) = secret
+        && BusSecret::of(valid, observed.existing.bus_secret.as_deref()).is_none()
+    {
+        let message = format!(
+            "Secret `{secret}`, which `transporter.external.secretRef` names, has no key `password`: add it."
+        );
+        return finding(Reason::SecretInvalid, message);
+    }
+    // Pods of somebody else's transporter are not ours to look at.
+    let component = match &valid.external_bus {
+        None => "nats",
+        Some(_) => "",
+    };
+    part(
+        Kind::TransporterReady,
+        component,
+        observed,
+        observed.report.status.as_deref().map(|r| &r.bus),
+        Reason::TransporterNotAnswering,
+        "The managers cannot reach the transporter",
+    )
+}
+
+/// A Secret that is missing and that a field beginning so names.
+fn missing(observed: &Observed, fields: &str) -> Option<String> {
+    let (name, field) = observed
+        .missing
+        .iter()
+        .find(|(_, f)| f.starts_with(fields))?;
+    Some(format!(
+        "Secret `{name}`, which `{field}` names, does not exist: make it."
+    ))
+}
+
 /// Whether a part works by the word of a manager. Pods explain why it does not, or why nobody knows.
 fn part(
     kind: Kind,
     component: &str,
     observed: &Observed,
-    said: Option<&fastx_core::wire::status::PartStatus>,
+    said: Option<&PartStatus>,
     reason: Reason,
     what: &str,
 ) -> Finding {
@@ -268,7 +307,47 @@ fn synced(observed: &Observed, outcome: &Outcome) -> Finding {
     )
 }
 
-fn ready(parts: &[&Finding], outcome: &Outcome, revision: Option<&str>) -> Finding {
+/// The nodes that were asked for: how many, and which of them the managers do not hear from.
+#[derive(Debug, Default)]
+struct Attendance {
+    asked_for: usize,
+    absent: Vec<String>,
+}
+
+impl Attendance {
+    fn nobody_came(&self) -> bool {
+        self.asked_for > 0 && self.absent.len() == self.asked_for
+    }
+}
+
+/// Without a report nobody knows, and nobody is called absent.
+fn attendance(observed: &Observed) -> Attendance {
+    let Some(report) = observed.report.status.as_deref() else {
+        return Attendance::default();
+    };
+    let wanted = observed.nodes.iter().filter(|n| wanted_online(n));
+    let names: Vec<String> = wanted.map(|n| n.name_any()).collect();
+    Attendance {
+        asked_for: names.len(),
+        absent: names
+            .into_iter()
+            .filter(|name| !is_online(report, name))
+            .collect(),
+    }
+}
+
+/// A node that the managers have never heard of is not online either.
+fn is_online(report: &ClusterStatus, name: &str) -> bool {
+    let said = report.nodes.iter().find(|(id, _)| id.as_str() == name);
+    said.is_some_and(|(_, node)| node.online)
+}
+
+fn ready(
+    parts: &[&Finding],
+    outcome: &Outcome,
+    revision: Option<&str>,
+    attendance: &Attendance,
+) -> Finding {
     if let Some(error) = outcome.errors.first() {
         let reason = match error {
             ApplyError::NameTaken { .. } => Reason::NameTaken,
@@ -288,10 +367,23 @@ fn ready(parts: &[&Finding], outcome: &Outcome, revision: Option<&str>) -> Findi
         let message = "The managers have no configuration yet.";
         return Finding::new(Kind::Ready, Status::False, Reason::Syncing, message);
     }
+    // Everything works, and yet nobody can start a session.
+    if attendance.nobody_came() {
+        let message = format!(
+            "No node is online: {}. The condition `Online` of each says why.",
+            listed(&attendance.absent)
+        );
+        return Finding::new(Kind::Ready, Status::False, Reason::NodesOffline, message);
+    }
     Finding::new(Kind::Ready, Status::True, Reason::AsExpected, "")
 }
 
-fn degraded(valid: &ValidCluster, observed: &Observed, outcome: &Outcome) -> Finding {
+fn degraded(
+    valid: &ValidCluster,
+    observed: &Observed,
+    outcome: &Outcome,
+    attendance: &Attendance,
+) -> Finding {
     let degraded =
         |reason, message: String| Finding::new(Kind::Degraded, Status::True, reason, message);
     if outcome.is_paused {
@@ -300,9 +392,14 @@ fn degraded(valid: &ValidCluster, observed: &Observed, outcome: &Outcome) -> Fin
             "`spec.paused` is true: nothing is put right.".into(),
         );
     }
-    if let Some((name, field)) = observed.missing.first() {
-        let message = format!("Secret `{name}`, which `{field}` names, does not exist: make it.");
+    if let Some(message) = missing(observed, "") {
         return degraded(Reason::SecretMissing, message);
+    }
+    let offered = observed.existing.offered.as_ref();
+    let certificate = outcome.certificate.as_ref();
+    if let Some((reason, message)) = certificate.or_else(|| offered.and_then(|o| o.fault.as_ref()))
+    {
+        return degraded(*reason, message.clone());
     }
     for component in ["store", "nats", "manager"] {
         let mut of_part = observed
@@ -319,24 +416,21 @@ fn degraded(valid: &ValidCluster, observed: &Observed, outcome: &Outcome) -> Fin
             let message = format!("{managers} of {} managers report.", valid.manager_replicas);
             return degraded(Reason::Starting, message);
         }
-        let offline: Vec<&str> = observed
-            .nodes
-            .iter()
-            .filter(|n| wanted_online(n))
-            .filter_map(|n| report.nodes.keys().find(|id| id.as_str() == n.name_any()))
-            .filter(|id| report.nodes.get(*id).is_some_and(|n| !n.online))
-            .map(fastx_core::names::ServerId::as_str)
-            .collect();
-        if !offline.is_empty() {
-            let message = format!("These nodes are offline: {}.", listed(&offline));
-            return degraded(Reason::NodesOffline, message);
-        }
+    }
+    match &outcome.growth {
+        Growth::Done => {}
+        Growth::Growing(said) => return degraded(Reason::VolumeGrowing, said.clone()),
+        Growth::Refused(said) => return degraded(Reason::VolumeNotGrown, said.clone()),
+    }
+    if !attendance.absent.is_empty() {
+        let message = format!("These nodes are offline: {}.", listed(&attendance.absent));
+        return degraded(Reason::NodesOffline, message);
     }
     Finding::new(Kind::Degraded, Status::False, Reason::AsExpected, "")
 }
 
 /// Managers that share an identity cannot be told apart by it.
-fn one_identity(report: &fastx_core::wire::status::ClusterStatus) -> bool {
+fn one_identity(report: &ClusterStatus) -> bool {
     report.managers.len() <= 1
 }
 
@@ -344,8 +438,9 @@ fn wanted_online(node: &ComputeNode) -> bool {
     node.metadata.deletion_timestamp.is_none()
 }
 
-fn listed(names: &[&str]) -> String {
-    let shown = names.iter().take(5).copied().collect::<Vec<_>>().join(", ");
+fn listed(names: &[impl AsRef<str>]) -> String {
+    let shown: Vec<&str> = names.iter().take(5).map(AsRef::as_ref).collect();
+    let shown = shown.join(", ");
     match names.len().saturating_sub(5) {
         0 => shown,
         more => format!("{shown} and {more} more"),
@@ -354,14 +449,13 @@ fn listed(names: &[&str]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::certificate::Offered;
     use super::super::material::Existing;
     use super::super::validate::tests::{cluster, valid};
     use super::*;
     use crate::managers::Report;
     use crate::pods::PodView;
     use fastx_core::wire::config::RootDocument;
-    use fastx_core::wire::status::ClusterStatus;
-    use std::sync::Arc;
 
     fn root() -> RootDocument {
         RootDocument {
@@ -418,6 +512,7 @@ mod tests {
                 .map(|c| pod(c, pods.iter().find(|(n, _)| *n == c).map_or(UP, |(_, s)| *s)))
                 .collect(),
             existing: Existing::default(),
+            claim_size: None,
             report,
             missing: Vec::new(),
         }
@@ -514,13 +609,99 @@ mod tests {
         let offline = report(|s| s["nodes"]["desk"]["online"] = false.into());
         let list = conditions(&observed(offline, &[]), &done());
         assert!(
-            list.contains(&"Degraded=True/NodesOffline".into()),
-            "{list:?}"
-        );
-        assert!(
             list.contains(&"ConfigSynced=True/AsExpected".into()),
             "{list:?}"
         );
+    }
+
+    #[test]
+    fn a_cluster_without_any_of_its_nodes_is_not_ready() {
+        let nodes = |names: &[&str], leaving: bool| {
+            let node = |name: &&str| {
+                let mut node = (*observed(report(|_| ()), &[]).nodes[0]).clone();
+                node.metadata.name = Some((*name).to_owned());
+                node.metadata.deletion_timestamp =
+                    leaving.then(|| serde_yaml_ng::from_str("2027-01-01T00:00:00Z").unwrap());
+                Arc::new(node)
+            };
+            names.iter().map(node).collect::<Vec<_>>()
+        };
+        let silent = |s: &mut Value| s["nodes"]["desk"]["online"] = false.into();
+        let nobody = |s: &mut Value| s["nodes"] = json!({});
+        for (asked_for, leaving, said, ready, degraded) in [
+            // A silent one, and one that was never heard of.
+            (
+                &["desk"][..],
+                false,
+                report(silent),
+                "Ready=False/NodesOffline",
+                "Degraded=True/NodesOffline",
+            ),
+            (
+                &["desk"],
+                false,
+                report(nobody),
+                "Ready=False/NodesOffline",
+                "Degraded=True/NodesOffline",
+            ),
+            (
+                &["desk", "new"],
+                false,
+                report(silent),
+                "Ready=False/NodesOffline",
+                "Degraded=True/NodesOffline",
+            ),
+            // Some work.
+            (
+                &["desk", "new"],
+                false,
+                report(|_| ()),
+                "Ready=True/AsExpected",
+                "Degraded=True/NodesOffline",
+            ),
+            // Nobody is asked for.
+            (
+                &[],
+                false,
+                report(silent),
+                "Ready=True/AsExpected",
+                "Degraded=False/AsExpected",
+            ),
+            (
+                &["desk"],
+                true,
+                report(silent),
+                "Ready=True/AsExpected",
+                "Degraded=False/AsExpected",
+            ),
+            // Nobody knows.
+            (
+                &["desk"],
+                false,
+                Report::default(),
+                "Ready=Unknown/NoRecentReport",
+                "Degraded=False/AsExpected",
+            ),
+        ] {
+            let mut observed = observed(said, &[]);
+            observed.nodes = nodes(asked_for, leaving);
+            let list = conditions(&observed, &done());
+            for expected in [ready, degraded] {
+                assert!(
+                    list.contains(&expected.to_owned()),
+                    "{asked_for:?} {expected}: {list:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn only_nodes_of_the_cluster_are_counted() {
+        let other = report(|s| s["nodes"]["gone"] = s["nodes"]["desk"].clone());
+        let now = Timestamp::UNIX_EPOCH;
+        let seen = observed(other, &[]);
+        let status = status(&cluster(""), &valid(""), &seen, &done(), &Value::Null, now);
+        assert_eq!((status.nodes, status.nodes_online), (Some(1), Some(1)));
     }
 
     #[test]
@@ -548,6 +729,80 @@ mod tests {
             degraded.message.contains("`people`"),
             "{}",
             degraded.message
+        );
+    }
+
+    #[test]
+    fn a_volume_that_does_not_grow_is_told() {
+        for (growth, expected) in [
+            (Growth::Growing("a".into()), "Degraded=True/VolumeGrowing"),
+            (Growth::Refused("b".into()), "Degraded=True/VolumeNotGrown"),
+        ] {
+            let outcome = Outcome { growth, ..done() };
+            let list = conditions(&observed(report(|_| ()), &[]), &outcome);
+            for expected in [expected, "Ready=True/AsExpected"] {
+                assert!(list.contains(&expected.to_owned()), "{list:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_bus_of_somebody_else_needs_its_secret() {
+        let spec = "transporter: {type: External, external: {host: h, secretRef: {name: bus}}}";
+        let look = |change: &dyn Fn(&mut Observed)| {
+            let mut seen = observed(report(|_| ()), &[]);
+            seen.pods
+                .retain(|p| p.label(meta::COMPONENT) != Some("nats"));
+            change(&mut seen);
+            let now = Timestamp::UNIX_EPOCH;
+            let status = status(
+                &cluster(spec),
+                &valid(spec),
+                &seen,
+                &done(),
+                &Value::Null,
+                now,
+            );
+            let found = status
+                .conditions
+                .into_iter()
+                .find(|c| c.kind == "TransporterReady");
+            found.map(|c| (c.status, c.reason, c.message)).unwrap()
+        };
+        let field = "transporter.external.secretRef";
+        let (_, reason, message) = look(&|o| o.missing.push(("bus".into(), field)));
+        assert_eq!(reason, "SecretMissing");
+        assert!(message.contains("`bus`"), "{message}");
+        let (_, reason, message) = look(&|_| ());
+        assert_eq!(reason, "SecretInvalid");
+        assert!(message.contains("`password`"), "{message}");
+        let data = [("password".to_owned(), b"x".to_vec())];
+        let (status, ..) = look(&|o| o.existing.bus_secret = Some(Arc::new(data.clone().into())));
+        assert_eq!(status, Status::True);
+    }
+
+    #[test]
+    fn a_certificate_of_somebody_else_that_is_no_good_is_told() {
+        let mut seen = observed(report(|_| ()), &[]);
+        seen.existing.offered = Some(Offered {
+            pair: None,
+            ends: None,
+            fault: Some((Reason::SecretInvalid, "ended".into())),
+        });
+        let list = conditions(&seen, &done());
+        assert!(
+            list.contains(&"Degraded=True/SecretInvalid".into()),
+            "{list:?}"
+        );
+        assert!(list.contains(&"Ready=True/AsExpected".into()), "{list:?}");
+        let outcome = Outcome {
+            certificate: Some((Reason::CertManagerMissing, "no".into())),
+            ..done()
+        };
+        let list = conditions(&seen, &outcome);
+        assert!(
+            list.contains(&"Degraded=True/CertManagerMissing".into()),
+            "{list:?}"
         );
     }
 

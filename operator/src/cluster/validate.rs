@@ -1,10 +1,13 @@
 //! What a cluster's spec means: all defaults filled in, everything that contradicts itself refused. Pure.
 
+mod bus;
+mod tls;
+
 use fastx_core::names::BusNamespace;
 use fastx_core::wire::config::{Application, Profile, RoleRules, ScriptLimits};
 use fastx_crds::FastXCluster;
 use fastx_crds::cluster::{
-    Clipboard, Disruption, Roles, Sessions, StoreEngine, TlsMode, TransporterType, WindowMode,
+    Clipboard, Disruption, Roles, Sessions, StoreEngine, TransporterType, WindowMode,
 };
 use fastx_crds::conditions::Reason;
 use fastx_crds::value::{Exposure, Resources, SecretKeyRef};
@@ -13,6 +16,9 @@ use kube::ResourceExt;
 use crate::config::Images;
 use crate::meta::Owner;
 use crate::queue::Key;
+
+pub use bus::ExternalBus;
+pub use tls::{Issuer, ValidTls};
 
 /// A cluster that can be made.
 #[derive(Debug, Clone)]
@@ -31,12 +37,16 @@ pub struct ValidCluster {
     pub images: ClusterImages,
     /// Store.
     pub store: ValidStore,
+    /// The transporter that somebody else runs; none when it is our own.
+    pub external_bus: Option<ExternalBus>,
     /// Servers of the transporter.
     pub nats_replicas: u16,
     /// How the transporter is reached from outside.
     pub nats_exposure: Option<Exposure>,
     /// CPU and memory of the transporter.
     pub nats_resources: Option<Resources>,
+    /// Where the certificate that browsers see comes from.
+    pub tls: ValidTls,
     /// Number of managers.
     pub manager_replicas: u16,
     /// CPU and memory of managers.
@@ -156,6 +166,8 @@ pub fn validate(cluster: &FastXCluster, defaults: &Images) -> Result<ValidCluste
         message: spec.message.clone().unwrap_or_default(),
         images: images(cluster, defaults),
         store: store(cluster)?,
+        external_bus: bus::external(cluster)?,
+        tls: tls::tls(cluster)?,
         nats_replicas: u16::try_from(spec.transporter.replicas.unwrap_or(1)).unwrap_or(1),
         nats_exposure: spec.transporter.exposure.clone(),
         nats_resources: spec.transporter.resources.clone(),
@@ -192,14 +204,9 @@ fn supported(cluster: &FastXCluster) -> Result<(), Invalid> {
             "`store.engine: MongoDB` is not supported yet: use `FerretDB`, or `External` with a MongoDB of your own",
         ));
     }
-    if spec.transporter.kind != TransporterType::NATS {
+    if spec.transporter.kind == TransporterType::Redis {
         return Err(Invalid::unsupported(
-            "only `transporter.type: NATS` is supported yet",
-        ));
-    }
-    if spec.tls.mode != TlsMode::SelfSigned {
-        return Err(Invalid::unsupported(
-            "only `tls.mode: SelfSigned` is supported yet",
+            "`transporter.type: Redis` is not supported yet: use `NATS`, or `External` with a Redis of your own",
         ));
     }
     Ok(())
@@ -434,12 +441,46 @@ pub(crate) mod tests {
         for (spec, text) in [
             ("store: {engine: MongoDB}", "MongoDB"),
             ("transporter: {type: Redis}", "NATS"),
-            ("tls: {mode: CertManager}", "SelfSigned"),
         ] {
             let error = validate(&cluster(spec), &defaults()).unwrap_err();
             assert_eq!(error.reason, Reason::NotSupportedYet);
             assert!(error.message.contains(text), "{}", error.message);
         }
+    }
+
+    #[test]
+    fn what_contradicts_itself_is_said() {
+        for (spec, text) in [
+            ("tls: {mode: SecretRef}", "tls.secretRef"),
+            (
+                "tls: {mode: CertManager, issuerRef: {name: i}}",
+                "web.hostNames",
+            ),
+            (
+                "tls: {mode: CertManager}\nweb: {hostNames: [a.example]}",
+                "tls.issuerRef",
+            ),
+            ("transporter: {type: External}", "transporter.external"),
+        ] {
+            let error = validate(&cluster(spec), &defaults()).unwrap_err();
+            assert_eq!(error.reason, Reason::InvalidSpec);
+            assert!(error.message.contains(text), "{}", error.message);
+        }
+    }
+
+    #[test]
+    fn a_bus_of_somebody_else_is_checked_unless_told_otherwise() {
+        let bus = |more: &str| {
+            let spec =
+                format!("transporter: {{type: External, external: {{host: h.example{more}}}}}");
+            valid(&spec).external_bus.unwrap()
+        };
+        let usual = bus("");
+        assert!(usual.reject_unauthorized && usual.port == 0 && usual.secret.is_none());
+        let own =
+            bus(", protocol: Redis, port: 7000, secretRef: {name: s}, rejectUnauthorized: false");
+        assert!(!own.reject_unauthorized && own.port == 7000);
+        assert_eq!(own.secret.as_deref(), Some("s"));
     }
 
     #[test]

@@ -254,6 +254,20 @@ async fn stream(reports: Arc<Reports>, cluster: Key, mut endpoint: watch::Receiv
 }
 
 #[cfg(test)]
+impl Reports {
+    /// As one that has listened long enough for silence to mean something.
+    pub(crate) fn settled(clusters: Arc<Queue>, nodes: Arc<Queue>) -> Arc<Self> {
+        let reports = Self::new(clusters, nodes);
+        let mut reports = Arc::into_inner(reports).expect("nobody else has it yet");
+        reports.since = reports
+            .since
+            .checked_sub(FRESH)
+            .expect("the clock is older");
+        Arc::new(reports)
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;

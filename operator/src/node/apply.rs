@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use fastx_core::identity::public_key;
 use fastx_core::subject::Member as MemberKind;
+use fastx_core::wire::broker::BrokerConfig;
 use fastx_crds::conditions::Finding;
 use fastx_crds::{APPROVE_ANNOTATION, ComputeNode, FINALIZER};
 use jiff::Timestamp;
@@ -19,7 +20,7 @@ use super::plan::{Identity, Plan, plan};
 use super::validate::ValidNode;
 use crate::apply::ApplyError;
 use crate::cluster::material::{BusKeys, MEMBER_PREFIX, REVOKED_PREFIX};
-use crate::cluster::plan::{broker_document, nats_address};
+use crate::cluster::plan::{broker_document, external_bus, own_bus};
 use crate::cluster::validate::{Invalid, ValidCluster};
 use crate::context::Context;
 use crate::controller::Failure;
@@ -42,6 +43,14 @@ pub(super) struct Outcome {
 }
 
 impl Outcome {
+    /// The cluster has no authority or bus yet.
+    fn early() -> Self {
+        Self {
+            is_early: true,
+            ..Self::default()
+        }
+    }
+
     /// When to look again; a failure when something could not be written.
     pub(super) fn finish(&self) -> Result<Option<Duration>, Failure> {
         match &self.error {
@@ -65,16 +74,24 @@ pub(super) async fn apply(
     if cluster.paused {
         return Ok(Outcome::default());
     }
-    let (Some(bus), Some(bundle), true) = (&observed.bus, &observed.bundle, observed.has_account)
-    else {
-        // The cluster's own controller makes them, and its objects wake us.
-        return Ok(Outcome {
-            is_early: true,
-            ..Outcome::default()
-        });
+    if !observed.has_account {
+        return Ok(Outcome::early());
+    }
+    // The cluster's own controller makes what is missing, and its objects wake us.
+    let identity = match (&cluster.external_bus, &observed.bus, &observed.bundle) {
+        (Some(external), ..) => {
+            let Some(secret) = &observed.bus_secret else {
+                return Ok(Outcome::early());
+            };
+            add_finalizer(context, node).await?;
+            shared(observed, external_bus(cluster, external, secret), now)
+        }
+        (None, Some(bus), Some(bundle)) => {
+            add_finalizer(context, node).await?;
+            identity(context, cluster, valid, observed, bus, bundle, now).await?
+        }
+        _ => return Ok(Outcome::early()),
     };
-    add_finalizer(context, node).await?;
-    let identity = identity(context, cluster, valid, observed, bus, bundle, now).await?;
     let sessions = observed.sessions(&valid.key.name);
     let plan = plan(
         cluster,
@@ -178,10 +195,26 @@ async fn identity(
         let key = crate::queue::Key::new(&node.key.namespace, names::bus_keys(&cluster.key.name));
         context.applier.merge_secret(&key, &change).await?;
     }
-    let text = data.and_then(|d| String::from_utf8(d.get("broker.json")?.clone()).ok());
-    let address = nats_address(cluster, node.pod.is_none());
-    let document = broker_document(cluster, bundle, address, credentials, text.as_deref(), now);
-    Ok(Identity { seed, document })
+    let wanted = own_bus(cluster, bundle, node.pod.is_none(), credentials);
+    let document = broker_document(wanted, before(observed).as_deref(), now);
+    Ok(Identity {
+        seed: Some(seed),
+        document,
+    })
+}
+
+/// At somebody else's transporter all members are alike.
+fn shared(observed: &Observed, wanted: BrokerConfig, now: Timestamp) -> Identity {
+    Identity {
+        seed: None,
+        document: broker_document(wanted, before(observed).as_deref(), now),
+    }
+}
+
+/// The node's `broker.json` as it is.
+fn before(observed: &Observed) -> Option<String> {
+    let text = observed.broker.as_ref()?.get("broker.json")?;
+    String::from_utf8(text.clone()).ok()
 }
 
 /// The managers go first: an image that does not start there goes nowhere else.
@@ -201,9 +234,7 @@ fn random() -> [u8; 32] {
 }
 
 fn generation(document: &str) -> Option<u64> {
-    fastx_core::wire::broker::BrokerConfig::parse(document)
-        .ok()
-        .map(|b| b.generation)
+    BrokerConfig::parse(document).ok().map(|b| b.generation)
 }
 
 #[expect(
@@ -238,6 +269,7 @@ async fn write(
         &Situation {
             pod: observed.pod.as_deref(),
             peers: &observed.peers,
+            pull_failure: observed.pull_failure.as_deref(),
             sessions: observed.sessions(&valid.key.name),
             desktop_runs: observed.desktop_runs(),
             disruption: cluster.disruption,

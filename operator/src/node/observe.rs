@@ -5,11 +5,13 @@ use std::sync::Arc;
 use fastx_core::wire::status::NodeStatus;
 use fastx_crds::ComputeNode;
 
+use super::plan::rollout::awaited;
 use crate::apply::ApplyError;
-use crate::cluster::material::{BusKeys, Holder};
+use crate::cluster::material::{BusKeys, BusSecret, Holder};
 use crate::cluster::validate::{Invalid, ValidCluster, validate};
 use crate::context::Context;
 use crate::kind::Kind;
+use crate::kubelet;
 use crate::managers::Report;
 use crate::meta;
 use crate::names;
@@ -24,12 +26,16 @@ pub(super) struct Observed {
     pub(super) cluster: Cluster,
     /// Keys of the bus, once the cluster has them.
     pub(super) bus: Option<BusKeys>,
+    /// Password and authorities of a transporter that somebody else runs; none while its Secret is missing.
+    pub(super) bus_secret: Option<BusSecret>,
     /// What members trust, once the cluster has an authority.
     pub(super) bundle: Option<String>,
     /// The node's `broker.json` and the seed of its key.
     pub(super) broker: Option<Arc<Data>>,
     /// The Pod.
     pub(super) pod: Option<Arc<PodView>>,
+    /// Why the sidecar's new image cannot be pulled, if it is known not to be.
+    pub(super) pull_failure: Option<String>,
     /// Pods of all nodes of the cluster.
     pub(super) peers: Vec<Arc<PodView>>,
     /// What the managers say.
@@ -110,12 +116,15 @@ pub(super) async fn observe(
     };
     let found = find(context, &cluster);
     let (mut bus, mut bundle, mut broker) = (None, None, None);
-    let mut web_digest = String::new();
+    let (mut web_digest, mut bus_secret) = (String::new(), None);
     // Without the cluster its Secrets are gone or will be.
-    if found.present().is_some() {
-        bus = read(names::bus_keys(name))
-            .await?
-            .and_then(|d| BusKeys::read(&d));
+    if let Some(present) = found.present() {
+        bus_secret = secret_of_bus(context, present).await?;
+        if present.external_bus.is_none() {
+            bus = read(names::bus_keys(name))
+                .await?
+                .and_then(|d| BusKeys::read(&d));
+        }
         let authority = read(names::authority(name)).await?;
         bundle = authority
             .and_then(|d| Authority::read(&d))
@@ -123,11 +132,14 @@ pub(super) async fn observe(
         broker = read(names::node_broker(&key.name)).await?;
         web_digest = web(context, node, &cluster);
     }
+    let pod = context.world.pods.get(key);
     Ok(Observed {
         broker,
         bus,
+        bus_secret,
         bundle,
-        pod: context.world.pods.get(key),
+        pull_failure: pull_failure(context, pod.as_deref()).await,
+        pod,
         peers: peers(context, &cluster),
         report: context.reports.get(&cluster),
         revision: context.roots.get(&cluster).and_then(|root| {
@@ -145,6 +157,43 @@ pub(super) async fn observe(
         web_digest,
         cluster: found,
     })
+}
+
+/// The cluster's own controller keeps the watch of the Secret.
+async fn secret_of_bus(
+    context: &Context,
+    cluster: &ValidCluster,
+) -> Result<Option<BusSecret>, ApplyError> {
+    let Some(external) = &cluster.external_bus else {
+        return Ok(None);
+    };
+    let data = match &external.secret {
+        None => None,
+        Some(secret) => {
+            let key = Key::new(&cluster.key.namespace, secret);
+            let seen = context.foreign.seen(&cluster.key, secret);
+            context.applier.others_secret(&key, &seen).await?
+        }
+    };
+    Ok(BusSecret::of(cluster, data.as_deref()))
+}
+
+/// Only while a new image is on trial and does not run.
+async fn pull_failure(context: &Context, pod: Option<&PodView>) -> Option<String> {
+    let pod = pod?;
+    let since = awaited(pod)?;
+    let image = pod.image("node")?;
+    if let Some(failure) = pod.pull_failure("node") {
+        return Some(failure);
+    }
+    match context.applier.warnings(&pod.metadata).await {
+        Ok(events) => kubelet::pull_failure(&events, "node", image, since),
+        // Without the right to read Events the time limit decides.
+        Err(error) => {
+            tracing::debug!(pod = pod.name(), error = %error.text(), "cannot read the Events of a Pod");
+            None
+        }
+    }
 }
 
 fn find(context: &Context, key: &Key) -> Cluster {

@@ -67,7 +67,7 @@ mod tests {
 
     fn identity() -> Identity {
         Identity {
-            seed: [5; 32],
+            seed: Some([5; 32]),
             document: "{}".to_owned(),
         }
     }

@@ -9,11 +9,13 @@ use serde_json::Value;
 use super::apply::Outcome;
 use super::finalize::Waiting;
 use super::observe::{Cluster, Observed};
+use super::plan::rollout::given_up;
 use super::validate::ValidNode;
 use crate::apply::ApplyError;
 use crate::cluster::validate::Invalid;
 use crate::context::conditions_after;
 use crate::names;
+use crate::pods::PodView;
 
 /// The status of a node that was looked after.
 pub(super) fn status(
@@ -261,15 +263,9 @@ fn ready(
                 if let Some(trouble) = pod.trouble() {
                     return not_ready(trouble.reason, trouble.message);
                 }
-                // While the kubelet cannot pull a changed image, it shows the old container as ended and no reason.
                 let sidecar = pod.container("node");
                 if sidecar.is_some_and(|c| c.state.running.is_none()) {
-                    let image = pod.image("node").unwrap_or_default();
-                    let message = format!(
-                        "The sidecar of Pod `{}` with image `{image}` is not running.",
-                        pod.name()
-                    );
-                    return not_ready(Reason::Starting, message);
+                    return sidecar_away(pod, observed.pull_failure.as_deref());
                 }
                 if !observed.desktop_runs() {
                     return not_ready(
@@ -286,6 +282,29 @@ fn ready(
     }
 }
 
+/// While the kubelet cannot pull a changed image, it shows the old container as ended; its Events have the reason.
+fn sidecar_away(pod: &PodView, pull_failure: Option<&str>) -> Finding {
+    let image = pod.image("node").unwrap_or_default();
+    let name = pod.name();
+    let (reason, message) = match (pull_failure, given_up(pod)) {
+        (Some(why), _) => (
+            Reason::ImagePullFailed,
+            format!("Container `node` of Pod `{name}`: image `{image}` cannot be pulled: {why}"),
+        ),
+        (None, Some((failed, why))) if failed != image => (
+            Reason::ImagePullFailed,
+            format!(
+                "Container `node` of Pod `{name}`: image `{failed}` cannot be pulled, and `{image}` is starting again: {why}"
+            ),
+        ),
+        _ => (
+            Reason::Starting,
+            format!("The sidecar of Pod `{name}` with image `{image}` is not running."),
+        ),
+    };
+    Finding::new(Kind::Ready, Status::False, reason, message)
+}
+
 #[cfg(test)]
 pub(super) mod tests {
     use std::sync::Arc;
@@ -295,7 +314,6 @@ pub(super) mod tests {
     use super::*;
     use crate::cluster::validate::tests::valid as valid_cluster;
     use crate::managers::Report;
-    use crate::pods::PodView;
     use serde_json::json;
 
     pub(in super::super) fn running_pod() -> Arc<PodView> {
@@ -325,9 +343,11 @@ pub(super) mod tests {
         Observed {
             cluster: Cluster::Present(Box::new(valid_cluster(""))),
             bus: None,
+            bus_secret: None,
             bundle: None,
             broker: None,
             pod,
+            pull_failure: None,
             peers: Vec::new(),
             report: Report {
                 status: Some(Arc::new(serde_json::from_value(status).unwrap())),
@@ -443,6 +463,43 @@ pub(super) mod tests {
             let list = conditions(spec, &observed, &outcome);
             assert!(list.contains(&expected.to_owned()), "{expected}: {list:?}");
         }
+    }
+
+    #[test]
+    fn a_sidecar_that_cannot_be_pulled_is_told_with_the_words_of_the_server() {
+        let pod = |annotations: &str| -> Arc<PodView> {
+            Arc::new(serde_yaml_ng::from_str(&format!(
+                "metadata: {{name: desk, annotations: {{{annotations}}}}}\n\
+                 spec: {{initContainers: [{{name: node, image: 'fastx:1'}}], containers: [{{name: desktop, image: i}}]}}\n\
+                 status: {{conditions: [{{type: PodScheduled, status: 'True'}}], initContainerStatuses: [{{name: node, state: {{terminated: {{}}}}}}], containerStatuses: [{{name: desktop, state: {{running: {{}}}}}}]}}"
+            ))
+            .unwrap())
+        };
+        let ready = |pod: Arc<PodView>, failure: Option<&str>| {
+            let mut observed = observed("online: false", Some(pod));
+            observed.pull_failure = failure.map(str::to_owned);
+            let node = node("pod: {}");
+            let valid = validate(&node);
+            let now = Timestamp::UNIX_EPOCH;
+            let status = status(&node, valid.as_ref(), &observed, &done(), &Value::Null, now);
+            let ready = status.conditions.into_iter().find(|c| c.kind == "Ready");
+            ready.map(|c| (c.reason, c.message)).unwrap()
+        };
+        let (reason, message) = ready(pod(""), Some("manifest unknown"));
+        assert_eq!(reason, "ImagePullFailed");
+        assert!(
+            message.contains("`fastx:1` cannot be pulled: manifest unknown"),
+            "{message}"
+        );
+        let back =
+            "fastx.dev/sidecar-failed: 'fastx:2', fastx.dev/sidecar-failed-why: manifest unknown";
+        let (reason, message) = ready(pod(back), None);
+        assert_eq!(reason, "ImagePullFailed");
+        assert!(
+            message.contains("`fastx:2` cannot be pulled, and `fastx:1` is starting again"),
+            "{message}"
+        );
+        assert_eq!(ready(pod(""), None).0, "Starting");
     }
 
     #[test]

@@ -73,6 +73,16 @@ async fn store() {
                 Refused("`size` may only grow"),
             ),
             Change(
+                "spec: {store: {size: 4Gi, storageClassName: slow}}",
+                "spec: {store: {storageClassName: slow}}",
+                Refused("`size` may only grow: it cannot be taken away"),
+            ),
+            Change(
+                "spec: {store: {storageClassName: slow}}",
+                "spec: {store: {size: 1Gi, storageClassName: slow}}",
+                Refused("`size` may only grow: it was 2Gi"),
+            ),
+            Change(
                 "spec: {store: {engine: FerretDB}}",
                 "spec: {store: {engine: External, external: {uriSecretRef: {name: a, key: b}}}}",
                 Refused("`engine` cannot change: the data would stay behind"),
@@ -108,6 +118,14 @@ async fn transporter() {
             Create(
                 "spec: {transporter: {type: External, external: {host: nats.example.org}}}",
                 Accepted,
+            ),
+            Create(
+                "spec: {transporter: {type: External, external: {host: a, protocol: Redis, port: 6379, secretRef: {name: s}, rejectUnauthorized: false}}}",
+                Accepted,
+            ),
+            Create(
+                "spec: {transporter: {type: External, external: {host: a, protocol: AMQP}}}",
+                Refused("supported values: \"NATS\""),
             ),
             Create(
                 "spec: {transporter: {type: External}}",
@@ -151,8 +169,16 @@ async fn certificates() {
                 Refused("allowed only there"),
             ),
             Create(
-                "spec: {tls: {mode: CertManager, issuerRef: {name: ca}}}",
+                "spec: {tls: {mode: CertManager, issuerRef: {name: ca}}, web: {hostNames: [a.example]}}",
                 Accepted,
+            ),
+            Create(
+                "spec: {tls: {mode: CertManager, issuerRef: {name: ca, kind: ClusterIssuer, group: ca.example}}, web: {hostNames: [a.example]}}",
+                Accepted,
+            ),
+            Create(
+                "spec: {tls: {mode: CertManager, issuerRef: {name: ca}}}",
+                Refused("`web.hostNames` is required with `tls.mode: CertManager`"),
             ),
             Create(
                 "spec: {tls: {mode: CertManager}}",

@@ -1,4 +1,4 @@
-//! The admission policies of the chart: allowed images, and Secrets that the requester may read.
+//! The admission policies of the chart: allowed images, Secrets that the requester may read, volumes they may use.
 
 use std::time::Duration;
 
@@ -201,6 +201,129 @@ subjects: [{{apiGroup: rbac.authorization.k8s.io, kind: User, name: {user}}}]
         }
         let spec = "{clusterRef: {name: c}, pod: {}, tls: {secretRef: {name: SECRET}}}";
         secrets(&ada, client, namespace, "ComputeNode", "tls.secretRef", spec).await
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn cert_manager_is_asked_only_for_those_who_may_ask_it_themselves() {
+    with_policies("issuers", async |client, namespace| {
+        let (ada, bob) = (format!("ada-{namespace}"), format!("bob-{namespace}"));
+        apply(client, namespace, &format!("
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {{name: writer}}
+rules: [{{apiGroups: [fastx.dev], resources: [fastxclusters], verbs: [create, get]}}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {{name: writer}}
+roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: writer}}
+subjects:
+  - {{apiGroup: rbac.authorization.k8s.io, kind: User, name: {ada}}}
+  - {{apiGroup: rbac.authorization.k8s.io, kind: User, name: {bob}}}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {{name: issuer}}
+rules: [{{apiGroups: [cert-manager.io], resources: [certificates], verbs: [create]}}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {{name: issuer}}
+roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: issuer}}
+subjects: [{{apiGroup: rbac.authorization.k8s.io, kind: User, name: {bob}}}]
+")).await?;
+        let (ada, bob) = (client_as(Some(&ada)).await?, client_as(Some(&bob)).await?);
+        let yaml = "apiVersion: fastx.dev/v1alpha1\nkind: FastXCluster\nmetadata: {name: c}\nspec: {tls: {mode: CertManager, issuerRef: {name: i}}, web: {hostNames: [a.example]}}\n";
+        let long = Duration::from_secs(10);
+        eventually(long, "bob may", async || try_create(&bob, namespace, yaml).await).await?;
+        let said = try_create(&ada, namespace, yaml).await.expect_err("ada may not");
+        assert!(said.contains("you may not create certificates.cert-manager.io here"), "{said}");
+        let own = yaml.replace("tls: {mode: CertManager, issuerRef: {name: i}}, ", "");
+        try_create(&ada, namespace, &own).await.map_err(Failure::from)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_named_volume_must_be_one_that_the_requester_may_use() {
+    with_policies("volumes", async |client, namespace| {
+        // Ada may write ComputeNodes and use one claim and one ConfigMap; Bob may also make Pods.
+        let (ada, bob) = (format!("ada-{namespace}"), format!("bob-{namespace}"));
+        apply(client, namespace, &format!("
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {{name: writer}}
+rules:
+  - apiGroups: [fastx.dev]
+    resources: [computenodes]
+    verbs: [create, get, patch]
+  - apiGroups: ['']
+    resources: [persistentvolumeclaims]
+    resourceNames: [mine]
+    verbs: [use]
+  # To see a claim is not to use it.
+  - apiGroups: ['']
+    resources: [persistentvolumeclaims]
+    verbs: [get, list]
+  - apiGroups: ['']
+    resources: [configmaps]
+    resourceNames: [mine]
+    verbs: [get]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {{name: writer}}
+roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: writer}}
+subjects:
+  - {{apiGroup: rbac.authorization.k8s.io, kind: User, name: {ada}}}
+  - {{apiGroup: rbac.authorization.k8s.io, kind: User, name: {bob}}}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {{name: pods}}
+rules: [{{apiGroups: [''], resources: [pods], verbs: [create]}}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {{name: pods}}
+roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: pods}}
+subjects: [{{apiGroup: rbac.authorization.k8s.io, kind: User, name: {bob}}}]
+")).await?;
+        let (ada, bob) = (client_as(Some(&ada)).await?, client_as(Some(&bob)).await?);
+        let yaml = |pod: &str, name: &str| format!(
+            "apiVersion: fastx.dev/v1alpha1\nkind: ComputeNode\nmetadata: {{name: n}}\nspec: {{clusterRef: {{name: c}}, pod: {}}}\n",
+            pod.replace("NAME", name)
+        );
+        for (pod, words) in [
+            ("{home: {claimName: NAME}}", "you may neither create Pods here nor `use` the PersistentVolumeClaim `theirs`"),
+            ("{extraVolumes: [{name: v, mountPath: /srv/v, claimName: NAME}]}", "you may neither create Pods here nor `use` the PersistentVolumeClaim `theirs`"),
+            ("{extraVolumes: [{name: v, mountPath: /srv/v, configMapName: NAME}]}", "you may neither create Pods here nor get the ConfigMap `theirs`"),
+        ] {
+            let long = Duration::from_secs(10);
+            eventually(long, pod, async || try_create(&ada, namespace, &yaml(pod, "mine")).await).await?;
+            let said = try_create(&ada, namespace, &yaml(pod, "theirs")).await.expect_err(pod);
+            assert!(said.contains(words), "{pod}: {said}");
+            eventually(long, pod, async || try_create(&bob, namespace, &yaml(pod, "theirs")).await).await?;
+        }
+        // No volume, or one that the operator makes.
+        for pod in ["{}", "{home: {size: 1Gi}}"] {
+            try_create(&ada, namespace, &yaml(pod, "")).await?;
+        }
+        // What an administrator set may stay when somebody else changes another field.
+        let old = one(&yaml("{home: {claimName: NAME}}", "theirs"))?;
+        let api = api_of(client, &old, namespace).await?;
+        api.create(&PostParams::default(), &old).await?;
+        let api = api_of(&ada, &old, namespace).await?;
+        let patch = |value: serde_json::Value| Patch::Merge(value);
+        api.patch("n", &PatchParams::default(), &patch(serde_json::json!({"spec": {"startSessions": false}}))).await?;
+        let said = api
+            .patch("n", &PatchParams::default(), &patch(serde_json::json!({"spec": {"pod": {"home": {"claimName": "others"}}}})))
+            .await
+            .expect_err("another claim is refused");
+        assert!(said.to_string().contains("PersistentVolumeClaim `others`"), "{said}");
+        Ok(())
     })
     .await;
 }

@@ -69,6 +69,8 @@ async fn the_operator_may_work_in_its_namespace_and_nowhere_else() {
                 ("create", "pods", true),
                 ("delete", "persistentvolumeclaims", true),
                 ("create", "leases.coordination.k8s.io", true),
+                ("list", "events", true),
+                ("list", "certificates.cert-manager.io", false),
                 // The operator owns nobody's spec and makes no resource of ours.
                 ("create", "fastxclusters.fastx.dev", false),
                 ("update", "computenodes.fastx.dev", false),

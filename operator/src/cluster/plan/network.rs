@@ -13,12 +13,6 @@ pub(super) fn policies(cluster: &ValidCluster) -> Vec<Object> {
     let mut list = vec![
         policy(
             cluster,
-            names::nats(name),
-            "nats",
-            nats_rules(cluster, &part),
-        ),
-        policy(
-            cluster,
             names::manager(name),
             "manager",
             manager_rules(cluster, &part),
@@ -34,6 +28,10 @@ pub(super) fn policies(cluster: &ValidCluster) -> Vec<Object> {
             }),
         ),
     ];
+    if cluster.external_bus.is_none() {
+        let rules = nats_rules(cluster, &part);
+        list.push(policy(cluster, names::nats(name), "nats", rules));
+    }
     if matches!(cluster.store, ValidStore::Ferret { .. }) {
         let rules = json!({
             "policyTypes": ["Ingress", "Egress"],
@@ -64,6 +62,12 @@ fn manager_rules(cluster: &ValidCluster, part: &impl Fn(&str) -> Value) -> Value
         // Where it is stands in a Secret.
         ValidStore::External { .. } => json!({}),
     };
+    let bus = match &cluster.external_bus {
+        None => json!({"to": [part("nats")], "ports": [port(4222)]}),
+        // Its host may be a name, which a policy does not know.
+        Some(external) if external.port == 0 => json!({"ports": [port(4222), port(6379)]}),
+        Some(external) => json!({"ports": [port(external.port)]}),
+    };
     json!({
         "policyTypes": ["Ingress", "Egress"],
         "ingress": [
@@ -78,7 +82,7 @@ fn manager_rules(cluster: &ValidCluster, part: &impl Fn(&str) -> Value) -> Value
             scrapers(),
         ],
         "egress": [
-            {"to": [part("nats")], "ports": [port(4222)]},
+            bus,
             store,
             names_service(),
         ],
@@ -130,6 +134,18 @@ mod tests {
             "manager"
         );
         assert_eq!(store["egress"], json!([]));
+    }
+
+    #[test]
+    fn managers_reach_the_bus_of_somebody_else() {
+        let spec = "transporter: {type: External, external: {host: bus.example, port: 4333}}";
+        let egress = rules(spec, "site-manager")["egress"][0].clone();
+        assert_eq!(
+            egress,
+            json!({"ports": [{"protocol": "TCP", "port": 4333}]})
+        );
+        let listed = policies(&valid(spec));
+        assert!(listed.iter().all(|p| p.name != "site-nats"));
     }
 
     #[test]

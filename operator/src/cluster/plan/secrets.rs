@@ -12,8 +12,8 @@ use fastx_core::wire::broker::{BrokerConfig, Credentials, SCHEMA, TransporterTyp
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::super::material::{Holder, Material};
-use super::super::validate::ValidCluster;
+use super::super::material::{BusSecret, Holder, Material};
+use super::super::validate::{ExternalBus, ValidCluster};
 use crate::kind::{Kind, Object};
 use crate::meta;
 use crate::names;
@@ -23,32 +23,35 @@ const NATS_TLS: &str = "/etc/nats/tls";
 
 pub(super) fn secrets(cluster: &ValidCluster, material: &Material, now: Timestamp) -> Vec<Object> {
     let name = &cluster.key.name;
-    let mut list = vec![
-        secret(
-            cluster,
-            names::authority(name),
-            "authority",
-            &text(&material.authority.write()),
-        ),
-        secret(
+    let mut list = vec![secret(
+        cluster,
+        names::authority(name),
+        "authority",
+        &text(&material.authority.write()),
+    )];
+    // A transporter of somebody else has its own configuration and knows none of our identities.
+    if cluster.external_bus.is_none() {
+        list.push(secret(
             cluster,
             names::bus_keys(name),
             "authority",
             &bus_keys(material),
-        ),
-        secret(
+        ));
+        list.push(secret(
             cluster,
             names::nats_config(name),
             "nats",
             &one("nats.conf", &nats_conf(cluster, material)),
-        ),
-        secret(
+        ));
+    }
+    if let Some(document) = manager_broker(cluster, material, now) {
+        list.push(secret(
             cluster,
             names::manager_broker(name),
             "manager",
-            &one("broker.json", &manager_broker(cluster, material, now)),
-        ),
-    ];
+            &one("broker.json", &document),
+        ));
+    }
     let bundle = material.authority.bundle();
     for (holder, leaf) in &material.leaves {
         let component = match holder {
@@ -142,25 +145,24 @@ fn nats_conf(cluster: &ValidCluster, material: &Material) -> String {
     )
 }
 
-fn manager_broker(cluster: &ValidCluster, material: &Material, now: Timestamp) -> String {
-    let caller = names::manager_caller(&cluster.key.name);
-    let caller: CallerId = caller
-        .parse()
-        .expect("a cluster's name has at most 40 letters, digits and dashes");
-    let credentials = material.bus.authority().member(
-        Member::Manager,
-        &caller,
-        material.bus.manager_seed,
-        material.bus.issued,
-    );
-    broker_document(
-        cluster,
-        &material.authority.bundle(),
-        nats_address(cluster, false),
-        credentials,
-        material.manager_broker.as_deref(),
-        now,
-    )
+/// None while the Secret of somebody else's transporter is missing: the managers wait for it.
+fn manager_broker(cluster: &ValidCluster, material: &Material, now: Timestamp) -> Option<String> {
+    let wanted = if let Some(external) = &cluster.external_bus {
+        external_bus(cluster, external, material.bus_secret.as_ref()?)
+    } else {
+        let caller: CallerId = names::manager_caller(&cluster.key.name)
+            .parse()
+            .expect("a cluster's name has at most 40 letters, digits and dashes");
+        let credentials = material.bus.authority().member(
+            Member::Manager,
+            &caller,
+            material.bus.manager_seed,
+            material.bus.issued,
+        );
+        own_bus(cluster, &material.authority.bundle(), false, credentials)
+    };
+    let before = material.manager_broker.as_deref();
+    Some(broker_document(wanted, before, now))
 }
 
 /// Host and port of the transporter, for members inside or outside of the Kubernetes cluster.
@@ -174,17 +176,15 @@ pub(crate) fn nats_address(cluster: &ValidCluster, outside: bool) -> (String, u1
     (inside, 4222)
 }
 
-/// A member's `broker.json`. Its generation stays with its content and grows with each change,
-/// past anything that a lost Secret may have had: the time counts too.
-pub(crate) fn broker_document(
+/// How a member with this identity joins our own transporter.
+pub(crate) fn own_bus(
     cluster: &ValidCluster,
     bundle: &str,
-    (host, port): (String, u16),
+    outside: bool,
     credentials: Credentials,
-    existing: Option<&str>,
-    now: Timestamp,
-) -> String {
-    let mut wanted = BrokerConfig {
+) -> BrokerConfig {
+    let (host, port) = nats_address(cluster, outside);
+    BrokerConfig {
         transporter_type: TransporterType::Nats,
         host,
         port,
@@ -196,7 +196,37 @@ pub(crate) fn broker_document(
         hosts: Vec::new(),
         credentials: Some(credentials),
         ca: bundle.to_owned(),
-    };
+    }
+}
+
+/// How any member joins somebody else's: all hold the same password, so each is trusted with everything.
+pub(crate) fn external_bus(
+    cluster: &ValidCluster,
+    external: &ExternalBus,
+    secret: &BusSecret,
+) -> BrokerConfig {
+    BrokerConfig {
+        transporter_type: external.protocol,
+        host: external.host.clone(),
+        port: external.port,
+        password: Secret::new(secret.password.clone()),
+        reject_unauthorized: external.reject_unauthorized,
+        namespace: cluster.bus.clone(),
+        schema: SCHEMA,
+        generation: 0,
+        hosts: Vec::new(),
+        credentials: None,
+        ca: secret.ca.clone(),
+    }
+}
+
+/// A member's `broker.json`. Its generation stays with its content and grows with each change,
+/// past anything that a lost Secret may have had: the time counts too.
+pub(crate) fn broker_document(
+    mut wanted: BrokerConfig,
+    existing: Option<&str>,
+    now: Timestamp,
+) -> String {
     let existing = existing.and_then(|text| BrokerConfig::parse(text).ok());
     let before = existing.as_ref().map_or(0, |e| e.generation);
     wanted.generation = before;
@@ -230,8 +260,8 @@ mod tests {
                 seed,
                 material.bus.issued,
             );
-            let address = nats_address(&cluster, false);
-            broker_document(&cluster, bundle, address, credentials, existing, at(now))
+            let wanted = own_bus(&cluster, bundle, false, credentials);
+            broker_document(wanted, existing, at(now))
         };
         let generation = |text: &str| BrokerConfig::parse(text).unwrap().generation;
         let first = document(None, "a", 100);
@@ -257,6 +287,40 @@ mod tests {
             ("bus.example".to_owned(), 30422)
         );
         assert_eq!(nats_address(&cluster, false).1, 4222);
+    }
+
+    #[test]
+    fn somebody_elses_bus_is_joined_with_its_one_password() {
+        let spec = "transporter: {type: External, external: {host: bus.example, port: 4333, secretRef: {name: bus}}}";
+        let cluster = valid(spec);
+        let data = [
+            ("password".to_owned(), b"s4j5\n".to_vec()),
+            ("ca.crt".to_owned(), b"PEM".to_vec()),
+        ];
+        let existing = Existing {
+            bus_secret: Some(std::sync::Arc::new(data.into())),
+            ..Existing::default()
+        };
+        let names = |existing: &Existing| -> Vec<String> {
+            let list = secrets(&cluster, &made(&cluster, existing), at(100));
+            list.into_iter().map(|o| o.name).collect()
+        };
+        let all = names(&existing);
+        for name in ["site-bus-keys", "site-nats-config", "site-nats-tls"] {
+            assert!(!all.contains(&name.to_owned()), "{all:?}");
+        }
+        let text = manager_broker(&cluster, &made(&cluster, &existing), at(100)).unwrap();
+        let broker = BrokerConfig::parse(&text).unwrap();
+        assert_eq!((broker.host.as_str(), broker.port), ("bus.example", 4333));
+        assert_eq!(broker.password.expose(), "s4j5");
+        assert!(broker.credentials.is_none() && broker.reject_unauthorized);
+        assert_eq!(broker.ca, "PEM");
+        // Without its Secret there is nothing to join with.
+        let missing = names(&Existing::default());
+        assert!(
+            !missing.contains(&"site-manager-broker".to_owned()),
+            "{missing:?}"
+        );
     }
 
     #[test]

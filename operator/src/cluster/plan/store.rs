@@ -17,7 +17,11 @@ use crate::names;
 const POSTGRES_UID: i64 = 10001;
 const FERRET_UID: i64 = 10002;
 
-pub(super) fn objects(cluster: &ValidCluster, material: &Material) -> Vec<Object> {
+pub(super) fn objects(
+    cluster: &ValidCluster,
+    material: &Material,
+    claim_size: Option<&str>,
+) -> Vec<Object> {
     let name = names::store(&cluster.key.name);
     let labels = || meta::labels(&cluster.key.name, "store", None);
     let service = json!({
@@ -30,11 +34,15 @@ pub(super) fn objects(cluster: &ValidCluster, material: &Material) -> Vec<Object
     });
     vec![
         Object::new(Kind::Service, &name, service),
-        Object::new(Kind::StatefulSet, &name, stateful_set(cluster, material)),
+        Object::new(
+            Kind::StatefulSet,
+            &name,
+            stateful_set(cluster, material, claim_size),
+        ),
     ]
 }
 
-fn stateful_set(cluster: &ValidCluster, material: &Material) -> Value {
+fn stateful_set(cluster: &ValidCluster, material: &Material, claim_size: Option<&str>) -> Value {
     let ValidStore::Ferret {
         size,
         class,
@@ -47,15 +55,19 @@ fn stateful_set(cluster: &ValidCluster, material: &Material) -> Value {
     let labels = meta::labels(name, "store", None);
     // FerretDB reads its certificate at its start only.
     let certificate = material.leaves.get(&Holder::Store).map(|l| &l.pair.cert);
+    // The claim grows by itself; the set would refuse another size.
+    let made = claim_size.unwrap_or(size);
     let mut claim = json!({
         "accessModes": ["ReadWriteOnce"],
-        "resources": {"requests": {"storage": size}},
+        "resources": {"requests": {"storage": made}},
     });
     if let Some(class) = class {
         claim["storageClassName"] = class.as_str().into();
     }
+    let mut metadata = meta::owned(&cluster.owner, &labels);
+    metadata["annotations"][meta::CLAIM_SIZE] = made.into();
     json!({
-        "metadata": meta::owned(&cluster.owner, &labels),
+        "metadata": metadata,
         "spec": {
             "serviceName": names::store(name),
             // Never more: one data folder, one server.

@@ -13,8 +13,8 @@ use crate::names;
 /// A node's identity on the bus.
 #[derive(Clone, PartialEq, Eq)]
 pub(in super::super) struct Identity {
-    /// Seed of its key.
-    pub(in super::super) seed: [u8; 32],
+    /// Seed of its key; none where all members are alike.
+    pub(in super::super) seed: Option<[u8; 32]>,
     /// Its `broker.json`.
     pub(in super::super) document: String,
 }
@@ -28,17 +28,14 @@ impl std::fmt::Debug for Identity {
 /// The seed lies beside the document so that the same identity can be written anew; Pods mount only the document.
 pub(super) fn broker(cluster: &ValidCluster, node: &ValidNode, identity: &Identity) -> Object {
     let labels = meta::labels(&cluster.key.name, "node", Some(&node.key.name));
+    let mut data = json!({"broker.json": BASE64.encode(&identity.document)});
+    if let Some(seed) = identity.seed {
+        data["seed"] = BASE64.encode(seed).into();
+    }
     Object::new(
         Kind::Secret,
         names::node_broker(&node.key.name),
-        json!({
-            "metadata": meta::owned(&node.owner, &labels),
-            "type": "Opaque",
-            "data": {
-                "broker.json": BASE64.encode(&identity.document),
-                "seed": BASE64.encode(identity.seed),
-            },
-        }),
+        json!({"metadata": meta::owned(&node.owner, &labels), "type": "Opaque", "data": data}),
     )
 }
 

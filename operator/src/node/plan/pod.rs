@@ -70,7 +70,16 @@ fn spec(cluster: &ValidCluster, node: &ValidNode, pod: &ValidPod, sidecar_image:
     spec["hostname"] = node.key.name.as_str().into();
     spec["subdomain"] = names::nodes(&cluster.key.name).into();
     spec["terminationGracePeriodSeconds"] = 30.into();
-    spec["initContainers"] = json!([sidecar(cluster, pod, sidecar_image)]);
+    let mut sidecar = sidecar(cluster, pod, sidecar_image);
+    if cluster.external_bus.is_some() {
+        // What it joins with does not say who it is.
+        let name = variable("FX_SERVER_ID", &node.key.name);
+        sidecar["env"]
+            .as_array_mut()
+            .into_iter()
+            .for_each(|env| env.push(name.clone()));
+    }
+    spec["initContainers"] = json!([sidecar]);
     spec["containers"] = json!([desktop(cluster, pod)]);
     spec["volumes"] = volumes(cluster, node, pod).into();
     let mut secrets = cluster.images.pull_secrets.clone();
@@ -310,6 +319,17 @@ mod tests {
             desired("", "pod: {}\nlogins: false").labels[meta::LOGINS],
             "false"
         );
+    }
+
+    #[test]
+    fn at_somebody_elses_bus_a_node_is_told_who_it_is() {
+        let env = |cluster| {
+            desired(cluster, "pod: {}").body["spec"]["initContainers"][0]["env"].to_string()
+        };
+        let named = r#"{"name":"FX_SERVER_ID","value":"desk"}"#;
+        assert!(!env("").contains("FX_SERVER_ID"));
+        let external = env("transporter: {type: External, external: {host: h}}");
+        assert!(external.contains(named), "{external}");
     }
 
     #[test]

@@ -22,11 +22,13 @@ const BEFORE: &str = "fastx.dev/sidecar-before";
 const SINCE: &str = "fastx.dev/sidecar-since";
 /// Annotation with the image that did not start here.
 const FAILED: &str = "fastx.dev/sidecar-failed";
+/// Annotation with why that image could not be pulled.
+const WHY: &str = "fastx.dev/sidecar-failed-why";
 
 /// How long a new sidecar may take until it is ready.
 const TRIAL: Duration = Duration::from_mins(2);
-/// How long an image may fail to be pulled.
-const PULL_TRIAL: Duration = Duration::from_secs(30);
+/// Pause between two looks while it does not run: that it cannot be pulled stands in Events, which nobody watches.
+const LOOK_AGAIN: Duration = Duration::from_secs(3);
 
 /// What is known for the decision.
 #[derive(Debug)]
@@ -35,6 +37,8 @@ pub(in super::super) struct Situation<'a> {
     pub(in super::super) pod: Option<&'a PodView>,
     /// Pods of all nodes of the cluster.
     pub(in super::super) peers: &'a [Arc<PodView>],
+    /// Why the image that is on trial cannot be pulled, if it is known not to be.
+    pub(in super::super) pull_failure: Option<&'a str>,
     /// Running sessions; none when nobody knows.
     pub(in super::super) sessions: Option<u32>,
     /// Whether the desktop's container runs.
@@ -79,6 +83,24 @@ impl Decision {
             again: None,
         }
     }
+}
+
+/// Since when the present image is on trial, if it is and does not run yet.
+pub(in super::super) fn awaited(pod: &PodView) -> Option<Timestamp> {
+    let since = trial_since(pod)?;
+    let running = pod
+        .container("node")
+        .is_some_and(|c| c.state.running.is_some());
+    (!running).then_some(since)
+}
+
+/// The image that was given up because it cannot be pulled, and why.
+pub(in super::super) fn given_up(pod: &PodView) -> Option<(&str, &str)> {
+    pod.annotation(FAILED).zip(pod.annotation(WHY))
+}
+
+fn trial_since(pod: &PodView) -> Option<Timestamp> {
+    pod.annotation(SINCE)?.parse().ok()
 }
 
 pub(in super::super) fn decide(desired: &Desired, situation: &Situation<'_>) -> Decision {
@@ -187,17 +209,19 @@ impl Sidecar {
 fn sidecar(desired: &Desired, pod: &PodView, situation: &Situation<'_>) -> Sidecar {
     let present = pod.image("node").unwrap_or_default();
     let target = desired.sidecar_image.as_str();
-    if let Some(since) = pod
-        .annotation(SINCE)
-        .and_then(|t| t.parse::<Timestamp>().ok())
-    {
-        return trial(pod, present, since, situation.now);
+    if let Some(since) = trial_since(pod) {
+        return trial(pod, present, since, situation);
     }
     if present == target {
         return Sidecar::stays();
     }
     if pod.annotation(FAILED) == Some(target) {
-        let message = format!("Image `{target}` did not start here, so `{present}` was put back.");
+        let message = match pod.annotation(WHY) {
+            Some(why) => {
+                format!("Image `{target}` cannot be pulled, so `{present}` was put back: {why}")
+            }
+            None => format!("Image `{target}` did not start here, so `{present}` was put back."),
+        };
         return Sidecar::pending(Reason::RolledBack, message);
     }
     if let Some(failed) = situation
@@ -222,11 +246,12 @@ fn sidecar(desired: &Desired, pod: &PodView, situation: &Situation<'_>) -> Sidec
                 (BEFORE, present.into()),
                 (SINCE, situation.now.to_string().into()),
                 (FAILED, Value::Null),
+                (WHY, Value::Null),
             ]
             .into(),
         )),
         pending: None,
-        again: Some(TRIAL),
+        again: Some(LOOK_AGAIN),
     }
 }
 
@@ -252,7 +277,7 @@ fn before_me(pod: &PodView, target: &str, peers: &[Arc<PodView>]) -> Option<Stri
 }
 
 /// The present image is on trial.
-fn trial(pod: &PodView, present: &str, since: Timestamp, now: Timestamp) -> Sidecar {
+fn trial(pod: &PodView, present: &str, since: Timestamp, situation: &Situation<'_>) -> Sidecar {
     let container = pod.container("node");
     // The status of the old container may still be there: only one that was started after the change counts.
     let started = container
@@ -264,32 +289,34 @@ fn trial(pod: &PodView, present: &str, since: Timestamp, now: Timestamp) -> Side
             ..Sidecar::stays()
         };
     }
-    let unpullable = container.is_some_and(|c| {
-        let waiting = c.state.waiting.as_ref();
-        waiting.is_some_and(|w| w.reason.contains("Image"))
-    });
-    let limit = if unpullable { PULL_TRIAL } else { TRIAL };
-    let age = Duration::try_from(now.duration_since(since)).unwrap_or_default();
     let Some(before) = pod.annotation(BEFORE).filter(|b| *b != present) else {
         return Sidecar::stays();
     };
-    let left = limit.saturating_sub(age);
+    if let Some(why) = situation.pull_failure {
+        let message =
+            format!("Image `{present}` cannot be pulled, so `{before}` is put back: {why}");
+        return put_back(present, before, Some(why), message);
+    }
+    let age = Duration::try_from(situation.now.duration_since(since)).unwrap_or_default();
+    let left = TRIAL.saturating_sub(age);
     if !left.is_zero() {
+        let pause = if started { left } else { left.min(LOOK_AGAIN) };
         return Sidecar {
-            again: Some(if unpullable {
-                left
-            } else {
-                PULL_TRIAL.min(left)
-            }),
+            again: Some(pause),
             ..Sidecar::stays()
         };
     }
     let message = format!("Image `{present}` did not start in time, so `{before}` is put back.");
+    put_back(present, before, None, message)
+}
+
+fn put_back(failed: &str, before: &str, why: Option<&str>, message: String) -> Sidecar {
     Sidecar {
         change: Some((
             Some(before.to_owned()),
             [
-                (FAILED, Value::from(present)),
+                (FAILED, failed.into()),
+                (WHY, why.into()),
                 (BEFORE, Value::Null),
                 (SINCE, Value::Null),
             ]
@@ -396,6 +423,7 @@ mod tests {
         Situation {
             pod,
             peers,
+            pull_failure: None,
             sessions: Some(0),
             desktop_runs: true,
             disruption: Disruption::Auto,
@@ -559,27 +587,45 @@ mod tests {
             }
             .pod()
         };
-        let pulling = "state: {waiting: {reason: ImagePullBackOff}}";
+        let ended = "state: {terminated: {exitCode: 0}}";
         let stale = "ready: true, state: {running: {startedAt: '2020-01-01T00:00:00Z'}}";
         let up = format!(
             "ready: true, state: {{running: {{startedAt: '{}'}}}}",
             at(-1)
         );
-        for (sidecar, since, expected) in [
-            (pulling, -10, None),
-            (pulling, -31, Some("old")),
-            (stale, -60, None),
-            (stale, -121, Some("old")),
+        let gone = Some("Failed to pull image \"new\": not found");
+        for (sidecar, since, failure, expected) in [
+            (ended, -1, None, None),
+            (ended, -1, gone, Some("old")),
+            (ended, -121, None, Some("old")),
+            (stale, -60, None, None),
+            (stale, -121, None, Some("old")),
         ] {
             let pod = trial(sidecar, since);
-            let decision = decide(&desired(), &situation(Some(&pod), &[]));
-            let image = match &decision.step {
-                Step::Patch(change) => change["spec"]["initContainers"][0]["image"].as_str(),
-                _ => None,
+            let case = Situation {
+                pull_failure: failure,
+                ..situation(Some(&pod), &[])
+            };
+            let decision = decide(&desired(), &case);
+            let (image, why) = match &decision.step {
+                Step::Patch(change) => (
+                    change["spec"]["initContainers"][0]["image"].as_str(),
+                    change["metadata"]["annotations"][WHY].as_str(),
+                ),
+                _ => (None, None),
             };
             assert_eq!(image, expected, "{sidecar} {since}");
-            assert!(expected.is_some() || decision.again.is_some());
+            assert_eq!(why, failure, "{sidecar} {since}");
+            if expected.is_some() {
+                assert_eq!(reason(&decision), Some(Reason::RolledBack));
+                let message = &decision.pending.as_ref().unwrap().message;
+                assert!(message.contains(failure.unwrap_or("in time")), "{message}");
+            } else {
+                assert!(decision.again.is_some_and(|a| a <= TRIAL));
+            }
         }
+        assert_eq!(awaited(&trial(ended, -1)), Some(at(-1)));
+        assert_eq!(awaited(&trial(stale, -1)), None);
         let pod = trial(&up, -2);
         let Step::Patch(change) = decide(&desired(), &situation(Some(&pod), &[])).step else {
             panic!()
@@ -589,6 +635,23 @@ mod tests {
             json!({BEFORE: null, SINCE: null})
         );
         assert!(change.get("spec").is_none());
+    }
+
+    #[test]
+    fn the_reason_of_a_failed_pull_is_kept_with_the_pod() {
+        let pod = Fixture {
+            image: "old",
+            annotations: format!("{FAILED}: new, {WHY}: the server said no"),
+            ..Fixture::default()
+        }
+        .pod();
+        let decision = decide(&desired(), &situation(Some(&pod), &[]));
+        let message = decision.pending.unwrap().message;
+        assert!(
+            message.contains("was put back: the server said no"),
+            "{message}"
+        );
+        assert_eq!(given_up(&pod), Some(("new", "the server said no")));
     }
 
     #[test]
