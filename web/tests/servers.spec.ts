@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { expect, expectAccessible, test } from "./fixtures.ts";
+import { expect, expectAccessible, look, test } from "./fixtures.ts";
 
 test.describe("manage servers", () => {
   test("is accessible as table and as cards", async ({ page, open }) => {
@@ -62,6 +62,19 @@ test.describe("manage servers", () => {
     await expectAccessible(page);
     await page.keyboard.press("Escape");
     await expect(page.getByRole("button", { name: "Details of node-3.lab.example.org" })).toBeFocused();
+  });
+
+  test("says what is missing, and how to find out about a lost one", async ({ page, open }) => {
+    await open("/manage/servers", "operator");
+    const row = page.getByRole("row").or(page.getByRole("listitem")).filter({ hasText: "node-6" });
+    await expect(row).toContainText("The disk of /home is full (99 %).");
+    await look(page, "servers");
+    await page.getByRole("button", { name: "Details of node-5.lab.example.org" }).click();
+    const details = page.getByRole("dialog");
+    await expect(details).toContainText("cut from the network");
+    await expect(details).toContainText("sudo fastxctl doctor");
+    await expectAccessible(page);
+    await look(page, "server-lost");
   });
 
   test("exports what is shown", async ({ page, open }) => {

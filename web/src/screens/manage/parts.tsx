@@ -68,3 +68,15 @@ export function Seen({ server }: { server: Server }) {
     </span>
   );
 }
+
+/** What a server says is missing, in one line; its details tell all of it. */
+export function Missing({ server }: { server: Server }) {
+  const [first, ...more] = server.online ? (server.details?.faults ?? []) : [];
+  if (!first) return null;
+  return (
+    <p className={classes.missing}>
+      {first}
+      {more.length > 0 ? ` ${text.servers.moreFaults(more.length)}` : ""}
+    </p>
+  );
+}

@@ -3,7 +3,7 @@ import { UnstyledButton } from "@mantine/core";
 import type { ReactNode } from "react";
 import type { Server } from "../../live/reducer.ts";
 import { text } from "../../text.ts";
-import { Load, Marks, Memory, Seen } from "./parts.tsx";
+import { Load, Marks, Memory, Missing, Seen } from "./parts.tsx";
 import classes from "./server-cards.module.css";
 
 interface Props {
@@ -26,6 +26,7 @@ export function ServerCards({ servers, onOpen }: Props) {
             </UnstyledButton>
             <Marks server={server} />
           </div>
+          <Missing server={server} />
           <dl className={classes.figures}>
             <Figure label={text.servers.columns.load}>
               <Load server={server} />

@@ -54,7 +54,17 @@ function Details({ server }: { server: Server }) {
   return (
     <div className={classes.body}>
       <Marks server={server} />
-      {server.online ? null : <p className={classes.lost}>{words.lostHint}</p>}
+      {server.online ? null : (
+        <div className={classes.lost}>
+          <p>
+            {words.lostHint} {words.lostCheck}
+          </p>
+          <p className={classes.command}>
+            <code>{words.doctor}</code>{" "}
+            <CopyButton value={() => words.doctor} label={text.problem.copyCommand} />
+          </p>
+        </div>
+      )}
       {faults.length > 0 ? (
         <ul className={classes.faults}>
           {faults.map(fault => (

@@ -4,7 +4,7 @@ import { IconArrowDown, IconArrowUp } from "@tabler/icons-react";
 import type { Server } from "../../live/reducer.ts";
 import { text } from "../../text.ts";
 import type { Column, Order } from "./list.ts";
-import { Load, Marks, Memory, Seen } from "./parts.tsx";
+import { Load, Marks, Memory, Missing, Seen } from "./parts.tsx";
 import classes from "./server-table.module.css";
 
 const COLUMNS: readonly Column[] = ["server", "load", "memory", "sessions", "logins", "version", "seen"];
@@ -64,6 +64,7 @@ function Row({ server, onOpen }: { server: Server; onOpen: () => void }) {
           {server.hostname}
         </UnstyledButton>
         <Marks server={server} />
+        <Missing server={server} />
       </th>
       <td>
         <Load server={server} />
