@@ -1,14 +1,10 @@
 /** The documents of the node's HTTP API under their plain names; `schema.ts` is generated from `openapi.json`. */
-import type { MoreInfo, MoreSession } from "./coming.ts";
+import type { MoreInfo } from "./coming.ts";
 import type { components } from "./schema.ts";
 
 export type {
   Document,
   Scope,
-  SessionLimits,
-  SessionViewer,
-  Share,
-  ShareMode,
   SystemChange,
   SystemSettings,
 } from "./coming.ts";
@@ -32,10 +28,14 @@ export type Users = Schemas["Users"];
 export type Application = Schemas["Application"];
 export type Applications = Schemas["Applications"];
 export type SessionState = Schemas["State"];
-export type Session = Schemas["Session"] & MoreSession;
-export type OneSession = { session: Session };
+export type Session = Schemas["Session"];
+export type OneSession = Schemas["OneSession"];
+export type Share = Schemas["Share"];
+export type ShareMode = Schemas["ViewerMode"];
+export type SessionViewer = Schemas["SessionViewer"];
+export type SessionLimits = Schemas["SessionLimits"];
 export type StartRequest = Partial<Schemas["StartSession"]>;
-export type StartAnswer = Omit<Schemas["StartedSession"], "session"> & OneSession;
+export type StartAnswer = Schemas["StartedSession"];
 export type ServerVerdict = Schemas["Verdict"];
 export type Decision = Schemas["Decision"];
 export type ViewMode = Schemas["ViewerMode"];
