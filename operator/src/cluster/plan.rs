@@ -62,7 +62,7 @@ pub fn plan(
     if cluster.external_bus.is_none() {
         ensure.extend(nats::objects(cluster, &helper_image(cluster, pods)));
     }
-    ensure.extend(manager::objects(cluster, material));
+    ensure.extend(manager::objects(cluster));
     ensure.extend(web::objects(cluster));
     ensure.extend(network::policies(cluster));
     ensure.push(account(cluster));
@@ -109,7 +109,11 @@ fn mounted(objects: &[Object]) -> BTreeMap<&'static str, String> {
         .map(|component| {
             let contents: Vec<&Value> = objects
                 .iter()
-                .filter(|o| o.body["metadata"]["labels"][meta::COMPONENT] == component)
+                .filter(|o| {
+                    let label = &o.body["metadata"]["labels"][meta::COMPONENT];
+                    // Managers also mount what they trust of the store.
+                    label == component || (component == "manager" && label == "store")
+                })
                 .map(|o| &o.body["data"])
                 .collect();
             (component, meta::digest(&json!(contents)))
@@ -320,6 +324,28 @@ mod tests {
         };
         assert_eq!(set(None), (json!("5Gi"), json!("5Gi")));
         assert_eq!(set(Some("2Gi")), (json!("2Gi"), json!("2Gi")));
+    }
+
+    #[test]
+    fn a_new_authority_needs_no_new_managers() {
+        let cluster = valid("");
+        let deployment = |material: &Material| {
+            let objects = plan(
+                &cluster,
+                material,
+                &Present::default(),
+                Timestamp::UNIX_EPOCH,
+            )
+            .ensure;
+            let found = objects.into_iter().find(|o| o.kind == Kind::Deployment);
+            found.unwrap().body["spec"]["template"].clone()
+        };
+        let (one, other) = (
+            made(&cluster, &Existing::default()),
+            made(&cluster, &Existing::default()),
+        );
+        assert_ne!(one.authority, other.authority);
+        assert_eq!(deployment(&one), deployment(&other));
     }
 
     #[test]

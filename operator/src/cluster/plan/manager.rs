@@ -2,14 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::super::material::{Holder, Material};
+use super::super::material::Holder;
 use super::super::validate::{ValidCluster, ValidStore};
 use super::pod;
 use crate::kind::{Kind, Object};
 use crate::meta;
 use crate::names;
 
-pub(super) fn objects(cluster: &ValidCluster, material: &Material) -> Vec<Object> {
+pub(super) fn objects(cluster: &ValidCluster) -> Vec<Object> {
     let name = &cluster.key.name;
     let metadata = || meta::owned(&cluster.owner, &meta::labels(name, "manager", None));
     let selector = meta::pod_selector(name, "manager");
@@ -23,11 +23,7 @@ pub(super) fn objects(cluster: &ValidCluster, material: &Material) -> Vec<Object
     });
     let mut objects = vec![
         Object::new(Kind::Service, names::manager(name), service),
-        Object::new(
-            Kind::Deployment,
-            names::manager(name),
-            deployment(cluster, material),
-        ),
+        Object::new(Kind::Deployment, names::manager(name), deployment(cluster)),
     ];
     objects.extend(pod::budget(
         cluster,
@@ -38,7 +34,7 @@ pub(super) fn objects(cluster: &ValidCluster, material: &Material) -> Vec<Object
     objects
 }
 
-fn deployment(cluster: &ValidCluster, material: &Material) -> Value {
+fn deployment(cluster: &ValidCluster) -> Value {
     let name = &cluster.key.name;
     let labels = meta::labels(name, "manager", None);
     json!({
@@ -49,11 +45,8 @@ fn deployment(cluster: &ValidCluster, material: &Material) -> Value {
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
             "selector": {"matchLabels": meta::pod_selector(name, "manager")},
             "template": {
-                "metadata": {
-                    "labels": labels,
-                    // Clients of the store read its authority at their start only.
-                    "annotations": {"fastx.dev/authority": meta::digest(&json!(material.authority.bundle()))},
-                },
+                // Managers read changed files of trust anew: another authority needs no new Pods.
+                "metadata": {"labels": labels},
                 "spec": pod_spec(cluster),
             },
         },
