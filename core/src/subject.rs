@@ -43,6 +43,8 @@ pub enum Operation {
     DecisionGet,
     /// Read a part of the configuration.
     ConfigGet,
+    /// Change the configuration.
+    ConfigPut,
     /// Read everything that is known of servers and sessions.
     FleetGet,
     /// Start a session on the target.
@@ -64,7 +66,7 @@ pub enum Side {
 
 impl Operation {
     /// All of them, for tests that walk the table.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::SessionPut,
         Self::SessionPurge,
         Self::TokenPut,
@@ -78,6 +80,7 @@ impl Operation {
         Self::DecisionPut,
         Self::DecisionGet,
         Self::ConfigGet,
+        Self::ConfigPut,
         Self::FleetGet,
         Self::SessionStart,
         Self::SessionAct,
@@ -100,6 +103,7 @@ impl Operation {
             Self::DecisionPut => "decision.put",
             Self::DecisionGet => "decision.get",
             Self::ConfigGet => "config.get",
+            Self::ConfigPut => "config.put",
             Self::FleetGet => "fleet.get",
             Self::SessionStart => "session.start",
             Self::SessionAct => "session.act",

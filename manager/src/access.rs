@@ -38,6 +38,8 @@ pub fn reach(member: Member, operation: Operation) -> Reach {
         | Operation::TryForgive
         | Operation::DecisionGet
         | Operation::ConfigGet
+        // A node gets no further than the admin whose token it brings.
+        | Operation::ConfigPut
         | Operation::FleetGet => Reach::Any,
         Operation::SessionStart | Operation::SessionAct | Operation::AccountGet => Reach::Nothing,
     }
@@ -87,6 +89,7 @@ mod tests {
             | Operation::PasswordCheck
             | Operation::DecisionGet
             | Operation::ConfigGet
+            | Operation::ConfigPut
             | Operation::FleetGet => (Any, Any),
             Operation::TryCount | Operation::TryForgive => (Any, Nothing),
             Operation::SessionStart | Operation::SessionAct | Operation::AccountGet => {

@@ -25,6 +25,7 @@ mod engine;
 pub mod fleet;
 mod hashing;
 mod holder;
+mod identity;
 pub mod lease;
 #[cfg(feature = "mongo")]
 mod link;

@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use crate::access::admit;
 use crate::core::Core;
 use crate::fleet::Command;
-use crate::operations::{configuration, decisions, fleet, passwords, sessions, tokens};
+use crate::operations::{configuration, decisions, editing, fleet, passwords, sessions, tokens};
 use crate::wire::ManagerNews;
 
 /// Requests worked on at once; more wait in the subscription.
@@ -195,6 +195,9 @@ async fn dispatch(
         }
         Operation::ConfigGet => {
             with(request, async |body| configuration::get(core, &body).await).await
+        }
+        Operation::ConfigPut => {
+            with(request, async |body| editing::put(core, caller, body).await).await
         }
         Operation::FleetGet => with(request, async |_: Empty| fleet::get(core).await).await,
         Operation::SessionStart | Operation::SessionAct | Operation::AccountGet => false,

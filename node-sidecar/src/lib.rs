@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`app`], [`commands`] | puts everything together, and the program's other words |
 //! | [`broker_file`], [`keys`], [`configuration`] | what the node is and runs |
+//! | [`system`] | what administrators change of it |
 //! | [`transport`], [`fleet`], [`heartbeat`] | its place in the cluster |
 //! | [`logins`], [`sessions`], [`display`], [`events`] | what it does for people |
 //! | [`signin`], [`ssh`] | how people prove to a host who they are |
@@ -38,6 +39,7 @@ pub mod retry;
 pub mod sessions;
 pub mod signin;
 pub mod ssh;
+pub mod system;
 pub mod transport;
 pub mod web;
 

@@ -27,9 +27,21 @@ pub struct RootDocument {
     pub cluster: String,
     /// Hash of each node's part.
     pub nodes: BTreeMap<ServerId, String>,
+    /// Documents that this version has no use for, by name and hash: kept so that none is lost on the way
+    /// from one installation to another.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub carried: BTreeMap<String, String>,
 }
 
 impl RootDocument {
+    /// All hashes that it names.
+    pub fn hashes(&self) -> impl Iterator<Item = &String> {
+        self.nodes
+            .values()
+            .chain(self.carried.values())
+            .chain([&self.cluster])
+    }
+
     /// Short name of this content for people and status fields.
     pub fn revision(&self) -> String {
         hash(self)[..12].to_owned()

@@ -1,5 +1,7 @@
 //! Bodies of the bus operations; `core::subject` says on which subject each one goes.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::config::RootDocument;
@@ -165,6 +167,29 @@ pub struct ConfigAnswer {
     pub part: Option<serde_json::Value>,
 }
 
+/// `store.*.config.put`: change the configuration where Kubernetes does not manage it. Answer: [`ConfigEdited`].
+///
+/// A manager's own identity may; a node needs the token of an admin. Parts may be sent beforehand, without a root.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ConfigEdit {
+    /// Token of the admin in whose name a node asks.
+    #[serde(default)]
+    pub token: Option<Secret>,
+    /// The new root, of the generation that follows the one it was made from.
+    #[serde(default)]
+    pub root: Option<RootDocument>,
+    /// Parts by hash.
+    #[serde(default)]
+    pub parts: BTreeMap<String, serde_json::Value>,
+}
+
+/// Answer to [`ConfigEdit`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfigEdited {
+    /// Revision of the root in force; empty when there is none yet.
+    pub revision: String,
+}
+
 /// `config`: published by managers when a new root is in force.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConfigAnnounce {
@@ -248,7 +273,7 @@ pub enum Act {
         name: Option<String>,
         /// Parameters to set; an empty value removes.
         #[serde(default)]
-        params: std::collections::BTreeMap<String, String>,
+        params: BTreeMap<String, String>,
     },
     /// The last lines that its programs printed.
     Log,

@@ -1,6 +1,6 @@
 //! The configuration: parts by hash, and the root that names those in force.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use fastx_core::wire::config::{MAX_PART_BYTES, RootDocument, hash};
 use fastx_core::wire::management::ConfigPut;
@@ -90,7 +90,7 @@ pub(crate) async fn get(core: &Core, body: &ConfigGet) -> Result<ConfigAnswer, P
     Ok(ConfigAnswer { root, part })
 }
 
-async fn part(core: &Core, hash: &str) -> Result<Option<Value>, StoreError> {
+pub(crate) async fn part(core: &Core, hash: &str) -> Result<Option<Value>, StoreError> {
     let document = core.store.get(Collection::Config, &part_id(hash)).await?;
     document.as_ref().map(Document::read).transpose()
 }
@@ -99,17 +99,9 @@ async fn part(core: &Core, hash: &str) -> Result<Option<Value>, StoreError> {
 pub(crate) async fn put(core: &Core, body: &ConfigPut) -> Result<RootDocument, PutError> {
     let stored = root(core).await?;
     check_generation(stored.as_ref(), &body.root)?;
-    check_parts(body)?;
-    for (hash, value) in &body.parts {
-        keep_part(core, hash, value).await?;
-    }
+    keep_parts(core, &body.parts).await?;
     let mut missing = Vec::new();
-    let named: BTreeSet<&String> = body
-        .root
-        .nodes
-        .values()
-        .chain([&body.root.cluster])
-        .collect();
+    let named: BTreeSet<&String> = body.root.hashes().collect();
     for hash in named {
         let here = body.parts.contains_key(hash)
             || core
@@ -134,6 +126,18 @@ pub(crate) async fn put(core: &Core, body: &ConfigPut) -> Result<RootDocument, P
         announce(core, &body.root).await;
     }
     Ok(body.root.clone())
+}
+
+/// Stores parts; none of them has an effect before a root names it.
+pub(crate) async fn keep_parts(
+    core: &Core,
+    parts: &BTreeMap<String, Value>,
+) -> Result<(), PutError> {
+    check_parts(parts)?;
+    for (hash, value) in parts {
+        keep_part(core, hash, value).await?;
+    }
+    Ok(())
 }
 
 /// Stores a part; one that lies there for long already is touched, so that the sweeper leaves it.
@@ -188,8 +192,8 @@ fn check_generation(stored: Option<&RootDocument>, offered: &RootDocument) -> Re
     }
 }
 
-fn check_parts(body: &ConfigPut) -> Result<(), PutError> {
-    for (name, value) in &body.parts {
+fn check_parts(parts: &BTreeMap<String, Value>) -> Result<(), PutError> {
+    for (name, value) in parts {
         if hash(value) != *name {
             return Err(PutError::WrongHash(name.clone()));
         }
@@ -218,12 +222,7 @@ pub(crate) async fn sweep_parts(core: &Core) -> Result<(), StoreError> {
     let Some(root) = root(core).await? else {
         return Ok(());
     };
-    let named: BTreeSet<String> = root
-        .nodes
-        .values()
-        .chain([&root.cluster])
-        .map(|h| part_id(h))
-        .collect();
+    let named: BTreeSet<String> = root.hashes().map(|h| part_id(h)).collect();
     for document in core.store.list(Collection::Config, Some("part")).await? {
         let old = core.now().duration_since(document.updated) > KEEP_PART;
         if old && !named.contains(&document.id) {

@@ -2,6 +2,7 @@
 
 pub(crate) mod configuration;
 pub(crate) mod decisions;
+pub(crate) mod editing;
 pub(crate) mod fleet;
 pub(crate) mod passwords;
 pub(crate) mod sessions;

@@ -105,7 +105,7 @@ pub(crate) async fn label(core: &Core, body: &TokenLabel) -> Result<Empty, Probl
     }
 }
 
-async fn find(core: &Core, jti: &str) -> Result<Option<TokenRecord>, Problem> {
+pub(crate) async fn find(core: &Core, jti: &str) -> Result<Option<TokenRecord>, Problem> {
     let document = core
         .store
         .get(Collection::Tokens, jti)

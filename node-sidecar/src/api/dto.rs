@@ -7,6 +7,7 @@ mod refusal;
 mod server;
 mod session;
 mod share;
+mod system;
 mod token;
 
 pub use account::{Answers, Conversation, Info, LoginAnswer, LoginRequest, Me, Question};
@@ -23,6 +24,7 @@ pub use share::{
     AcceptedShare, Limits, ShareDocument, ShareRequest, SharedWithMe, ViewerDocument, ViewerPath,
     WarningDocument,
 };
+pub use system::{SystemChange, SystemDocument};
 pub use token::{
     ChangeToken, MadeToken, NewToken, TokenDocument, Tokens, TokensQuery, UserDocument, Users,
 };

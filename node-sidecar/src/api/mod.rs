@@ -15,6 +15,7 @@ mod rights;
 mod servers;
 mod sessions;
 mod shares;
+mod system;
 mod tokens;
 mod trace;
 
@@ -26,6 +27,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::HeaderValue;
 use axum::http::header::CACHE_CONTROL;
 use axum::routing::{delete, get, post};
+use fastx_core::wire::config::MAX_PART_BYTES;
 use fastx_core::wire::problem::Problem;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
@@ -35,6 +37,22 @@ use crate::node::Node;
 
 /// Largest request, bytes.
 const MAX_BODY: usize = 64 * 1024;
+
+/// Largest settings document with what surrounds it, bytes.
+const MAX_SETTINGS: usize = MAX_PART_BYTES + 4096;
+
+fn system_routes() -> Router<Node> {
+    Router::new()
+        .route(
+            "/system/global",
+            get(system::get_global).put(system::put_global),
+        )
+        .route(
+            "/system/local",
+            get(system::get_local).put(system::put_local),
+        )
+        .layer(DefaultBodyLimit::max(MAX_SETTINGS))
+}
 
 /// Everything below `/api`.
 pub fn router(node: Node) -> Router {
@@ -74,6 +92,7 @@ pub fn router(node: Node) -> Router {
         .route("/tokens/{id}", delete(tokens::end).patch(tokens::change))
         .route("/users", get(tokens::users))
         .route("/events", get(events::stream))
+        .merge(system_routes())
         .route("/openapi.json", get(openapi::serve))
         .method_not_allowed_fallback(wrong_method)
         .with_state(node);

@@ -4,7 +4,7 @@ use utoipa::OpenApi;
 
 use super::{
     applications, connect, conversation, documents, dto, events, login, rights, servers, sessions,
-    shares, tokens,
+    shares, system, tokens,
 };
 
 #[derive(OpenApi)]
@@ -45,6 +45,10 @@ use super::{
         tokens::end,
         tokens::users,
         events::stream,
+        system::get_global,
+        system::put_global,
+        system::get_local,
+        system::put_local,
         serve,
     ),
     components(schemas(
@@ -86,7 +90,7 @@ mod tests {
     fn every_operation_describes_its_refusals() {
         let document: Value = serde_json::from_str(&document()).unwrap();
         let paths = document["paths"].as_object().unwrap();
-        assert_eq!(paths.len(), 27);
+        assert_eq!(paths.len(), 29);
         for (path, operations) in paths {
             for (method, operation) in operations.as_object().unwrap() {
                 let public = path.ends_with("/info") || path.ends_with("/openapi.json");

@@ -25,7 +25,7 @@ enum Access {
 /// Method, path below `/api/v1`, access.
 const TABLE: &[(&str, &str, Access)] = {
     use Access::{Public, SignedIn, With};
-    use Right::{OwnLinks, OwnSessions, OwnTokens, Servers, Users};
+    use Right::{Configuration, OwnLinks, OwnSessions, OwnTokens, Servers, Users};
     &[
         ("GET", "/info", Public),
         ("GET", "/openapi.json", Public),
@@ -64,6 +64,10 @@ const TABLE: &[(&str, &str, Access)] = {
         ("PATCH", "/tokens/{id}", With(OwnTokens)),
         ("DELETE", "/tokens/{id}", With(OwnTokens)),
         ("GET", "/users", With(Users)),
+        ("GET", "/system/global", With(Configuration)),
+        ("PUT", "/system/global", With(Configuration)),
+        ("GET", "/system/local", With(Configuration)),
+        ("PUT", "/system/local", With(Configuration)),
     ]
 };
 

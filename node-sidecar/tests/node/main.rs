@@ -26,4 +26,5 @@ mod shares;
 mod ssh;
 mod sshd;
 mod strangers;
+mod system;
 mod tokens;

@@ -82,6 +82,7 @@ impl Documents {
                 .iter()
                 .map(|(id, (hash, _))| (id.clone(), hash.clone()))
                 .collect(),
+            ..RootDocument::default()
         }
     }
 
