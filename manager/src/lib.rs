@@ -6,6 +6,8 @@
 //! | module | what it does |
 //! |---|---|
 //! | `app` | puts everything together and runs it |
+//! | [`alone`] | the same within the process of a server without a cluster |
+//! | [`archive`] | the configuration of a store on which no manager runs |
 //! | [`store`] | the database, and the rules for using it |
 //! | [`lease`] | who publishes |
 //! | [`fleet`] | turns heartbeats and session records into numbered changes |
@@ -15,9 +17,11 @@
 //! | [`testing`] | a manager for other crates' tests |
 
 pub mod access;
+pub mod alone;
 pub mod api;
 #[cfg(feature = "mongo")]
 pub mod app;
+pub mod archive;
 #[cfg(feature = "mongo")]
 pub mod config;
 pub mod core;

@@ -16,6 +16,7 @@ use fastx_lifecycle::readiness::Readiness;
 use fastx_lifecycle::shutdown::Shutdown;
 use fastx_lifecycle::tls::{self, CertFiles, ReloadingCert};
 use fastx_lifecycle::{https, telemetry};
+use fastx_manager::alone::Alone;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 use tokio_util::task::TaskTracker;
@@ -36,6 +37,7 @@ use crate::node::{Node, Parts};
 use crate::peer::Certificates;
 use crate::sessions::{self, Chooser, Sessions, follow_scripts};
 use crate::signin::{self, LinkCommand, SignIn};
+use crate::standalone::{self, StandaloneError};
 use crate::transport::Transport;
 use crate::{api, heartbeat, web};
 
@@ -76,6 +78,9 @@ pub enum StartError {
     /// The node's own certificate.
     #[error("the certificate for other members cannot be used")]
     PeerCertificate(#[from] rustls::Error),
+    /// The services of a server alone.
+    #[error("this server cannot be alone")]
+    Standalone(#[from] StandaloneError),
     /// The script process.
     #[error("the program does not know its own path, which the script process needs")]
     Program(#[source] std::io::Error),
@@ -86,7 +91,9 @@ pub enum StartError {
 pub enum BusSource {
     /// The file `broker.json`.
     Broker,
-    /// One that is there already, under whose name the node runs (tests, and a server alone).
+    /// One within this process, with a manager of its own: a server alone.
+    Alone,
+    /// One that is there already, under whose name the node runs (tests).
     Given(Bus),
 }
 
@@ -104,6 +111,7 @@ pub struct App {
     tls: Arc<rustls::ServerConfig>,
     shutdown: Shutdown,
     tasks: TaskTracker,
+    alone: Option<Alone>,
 }
 
 /// Puts a node together; it answers from [`App::run`] on.
@@ -140,6 +148,13 @@ pub async fn build(config: Config, bus: BusSource, shutdown: Shutdown) -> Result
     let keys = Keys::load(&config.local_dir, &mut rand::rng())?;
     let hints = Hints::new(!CertFiles::in_dir(&config.tls_dir).cert.exists());
     let tls = Arc::new(server_tls(&config.tls_dir, &keys, &shutdown)?);
+    let (bus, alone) = match bus {
+        BusSource::Alone => {
+            let (bus, alone) = standalone::start(&config, &liveness, &shutdown).await?;
+            (BusSource::Given(bus), Some(alone))
+        }
+        other => (other, None),
+    };
     let broker = connection::open(&config, bus, &shutdown).await?;
     let tasks = TaskTracker::new();
     let parts = Assembled {
@@ -169,6 +184,7 @@ pub async fn build(config: Config, bus: BusSource, shutdown: Shutdown) -> Result
         tls,
         shutdown,
         tasks,
+        alone,
     })
 }
 
@@ -385,6 +401,9 @@ impl App {
         if tokio::time::timeout(DRAIN, ending).await.is_err() {
             tracing::warn!("something did not end in time");
         }
+        if let Some(alone) = self.alone {
+            alone.end().await;
+        }
     }
 }
 
@@ -396,7 +415,7 @@ pub fn word(word: &str) -> ExitCode {
         "roles" => api::roles_page(),
         "--version" | "-V" => format!("fastx-node {}\n", crate::VERSION),
         _ => {
-            let usage = "usage: fastx-node [--version | openapi | roles | accept-host-key HOST [FINGERPRINT]]\nSettings come from the environment.\n";
+            let usage = "usage: fastx-node [--version | openapi | roles | accept-host-key HOST [FINGERPRINT] | upload-store … | download-store …]\nSettings come from the environment.\n";
             let _gone = std::io::stderr().write_all(usage.as_bytes());
             return ExitCode::from(EXIT_USAGE);
         }
@@ -428,10 +447,12 @@ pub fn main(source: &impl Source) -> ExitCode {
             if let Err(error) = shutdown.on_signals() {
                 tracing::warn!(%error, "signals cannot be received");
             }
-            build(config, BusSource::Broker, shutdown)
-                .await?
-                .run()
-                .await;
+            let source = if standalone::is_alone(&config) {
+                BusSource::Alone
+            } else {
+                BusSource::Broker
+            };
+            build(config, source, shutdown).await?.run().await;
             Ok::<(), StartError>(())
         }),
         Err(error) => Err(StartError::Program(error)),

@@ -9,6 +9,33 @@ use fastx_lifecycle::env::{SettingError, Source};
 use crate::accounts;
 use crate::ssh::{KnownHosts, Target, Tools};
 
+/// Whether the node belongs to a cluster, `FX_CLUSTER`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Membership {
+    /// `auto`: when there is a `broker.json`, or the node runs in a pod.
+    Auto,
+    /// `required`: it waits for `broker.json`.
+    Required,
+    /// `none`: it is alone, whatever files there are.
+    None,
+}
+
+impl Membership {
+    fn load(source: &impl Source) -> Result<Self, SettingError> {
+        match source.or("FX_CLUSTER", "auto").as_str() {
+            // Kubernetes tells every container where its API is.
+            "auto" if source.get("KUBERNETES_SERVICE_HOST").is_some() => Ok(Self::Required),
+            "auto" => Ok(Self::Auto),
+            "required" => Ok(Self::Required),
+            "none" => Ok(Self::None),
+            other => Err(SettingError {
+                name: "FX_CLUSTER".to_owned(),
+                reason: format!("`{other}` is not one of auto, required and none"),
+            }),
+        }
+    }
+}
+
 /// What the settings mean.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -36,6 +63,8 @@ pub struct Config {
     pub askpass: PathBuf,
     /// What asks the name service.
     pub accounts: accounts::Programs,
+    /// Whether it belongs to a cluster, `FX_CLUSTER`.
+    pub membership: Membership,
     /// `LOGLEVEL`: stands until the configuration of the cluster names another.
     pub log_level: String,
 }
@@ -79,6 +108,7 @@ impl Config {
             ssh_keys_dir: path("FX_SSH_KEYS_DIR", "/etc/ssh"),
             askpass: std::env::current_exe().unwrap_or_else(|_| "/usr/bin/fastx-node".into()),
             accounts: accounts::Programs::default(),
+            membership: Membership::load(source)?,
             log_level: source.or("LOGLEVEL", "info"),
         })
     }
@@ -108,6 +138,20 @@ mod tests {
         assert_eq!(config.web_addr.port(), 3300);
         assert_eq!(config.local_dir, PathBuf::from("/var/lib/fastx"));
         assert_eq!(config.server_id, None);
+    }
+
+    #[test]
+    fn a_pod_waits_for_its_cluster_and_a_host_does_not() {
+        let of = |pairs: [(&str, &str); 2]| Config::load(&Map::from(pairs)).map(|c| c.membership);
+        let pod = ("KUBERNETES_SERVICE_HOST", "10.0.0.1");
+        assert_eq!(of([("FX_CLUSTER", ""), ("", "")]), Ok(Membership::Auto));
+        assert_eq!(of([("FX_CLUSTER", "auto"), pod]), Ok(Membership::Required));
+        assert_eq!(of([("FX_CLUSTER", "none"), pod]), Ok(Membership::None));
+        let wrong = of([("FX_CLUSTER", "maybe"), pod]).unwrap_err();
+        assert!(
+            wrong.to_string().contains("auto, required and none"),
+            "{wrong}"
+        );
     }
 
     #[test]

@@ -51,7 +51,8 @@ pub async fn open(
                 generation: watch::channel(0).1,
             })
         }
-        BusSource::Broker => {
+        // Whoever is alone has been given a bus by now.
+        BusSource::Alone | BusSource::Broker => {
             let mut file = BrokerFile::open(&config.config_dir, &config.local_dir, Me::now());
             let first = first(&mut file, shutdown).await.ok_or(StartError::Ended)?;
             let me = name(&first, config)?;

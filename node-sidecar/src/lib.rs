@@ -4,6 +4,8 @@
 //! |---|---|
 //! | [`app`], [`commands`] | puts everything together, and the program's other words |
 //! | [`broker_file`], [`keys`], [`configuration`] | what the node is and runs |
+//! | [`moving`] | the configuration on its way from or to a cluster |
+//! | [`standalone`] | being a cluster of one |
 //! | [`system`] | what administrators change of it |
 //! | [`transport`], [`fleet`], [`heartbeat`] | its place in the cluster |
 //! | [`logins`], [`sessions`], [`display`], [`events`] | what it does for people |
@@ -32,6 +34,7 @@ pub mod links;
 pub mod locks;
 pub mod logins;
 pub mod metrics;
+pub mod moving;
 pub mod node;
 pub mod peer;
 pub mod readings;
@@ -39,6 +42,7 @@ pub mod retry;
 pub mod sessions;
 pub mod signin;
 pub mod ssh;
+pub mod standalone;
 pub mod system;
 pub mod transport;
 pub mod web;

@@ -1,17 +1,22 @@
-//! The `fastx-node` program.
+//! The `fastx-node` program, which is also `upload-store` and `download-store`.
 
 use std::process::ExitCode;
 
 use fastx_lifecycle::env::{Process, Source as _};
+use fastx_node::moving;
 
 fn main() -> ExitCode {
-    let first = std::env::args().nth(1);
+    let words: Vec<String> = std::env::args().collect();
     // The SSH client asks a question.
     if let Some(socket) = Process.get(fastx_node::ssh::SOCKET_VARIABLE) {
-        return fastx_node::ssh::askpass_main(&socket, &first.unwrap_or_default());
+        let question = words.get(1).map_or("", String::as_str);
+        return fastx_node::ssh::askpass_main(&socket, question);
+    }
+    if let Some((direction, words)) = moving::called(&words) {
+        return moving::main(direction, words, &Process);
     }
     // The script process has no environment and needs none of the rest.
-    match first.as_deref() {
+    match words.get(1).map(String::as_str) {
         Some("script-worker") => fastx_balancer::worker::main(),
         Some("accept-host-key") => {
             fastx_node::commands::accept_key(std::env::args().skip(2), &Process)

@@ -12,7 +12,7 @@ use fastx_core::wire::config::{Application, ClusterPart, NodePart, NodeUsers, Pr
 use fastx_lifecycle::shutdown::Shutdown;
 use fastx_node::accounts::Programs;
 use fastx_node::app::{self, BusSource};
-use fastx_node::config::Config;
+use fastx_node::config::{Config, Membership};
 use fastx_node::links::testing::FakeLink;
 use fastx_node::node::Node;
 use fastx_node::ssh::Target;
@@ -154,6 +154,7 @@ impl Cluster {
             ssh_keys_dir: self.ssh_keys.clone().unwrap_or_else(|| path("ssh")),
             askpass: env!("CARGO_BIN_EXE_fastx-node").into(),
             accounts: self.accounts.clone(),
+            membership: Membership::Required,
             log_level: "info".into(),
         };
         let bus = Bus::in_process(&self.hub, id.clone().into(), "site".parse().unwrap());
@@ -222,7 +223,7 @@ impl Cluster {
 }
 
 /// Dials until the node lets the link in: it may hear of its users a moment after its configuration.
-async fn join(dir: &Path, node: &Node, uid: u32) -> FakeLink {
+pub(crate) async fn join(dir: &Path, node: &Node, uid: u32) -> FakeLink {
     let link = FakeLink::connect(dir).await.unwrap();
     let link = tokio::sync::Mutex::new(link);
     eventually("the link is there", || async {

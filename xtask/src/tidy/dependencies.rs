@@ -33,6 +33,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "fastx-bus",
             "fastx-balancer",
             "fastx-lifecycle",
+            "fastx-manager",
         ],
     ),
     ("fastx-link", &["fastx-core"]),
