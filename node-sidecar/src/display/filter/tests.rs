@@ -34,7 +34,7 @@ const KEPT: &[u8] = &[
 ];
 /// What goes ahead of everything of a viewer that gets no text.
 const AHEAD: &[u8] = &[
-    2, 0, 0, 2, 0, 0, 0, 0, 0xc0, 0xa1, 0xe5, 0xce, 6, 0, 0, 0, 0xff, 0xff, 0xff, 0xf8, 8, 0, 0, 1,
+    2, 0, 0, 2, 0, 0, 0, 0, 0xc0, 0xa1, 0xe5, 0xce, 6, 0, 0, 0, 0xff, 0xff, 0xff, 0xf8, 9, 0, 0, 1,
     0, 0, 0, 0,
 ];
 const CONTINUOUS: &[u8] = &[150, 1, 0, 0, 0, 0, 4, 0, 3, 0];
@@ -92,7 +92,7 @@ fn the_clipboard_rule_of_the_profile_counts_in_both_directions() {
     let all = [CUT, CAPS, PROVIDE, NOTIFY, ASK, PEEK, MIXED, REQUEST];
     let asking = {
         let mut ahead = AHEAD.to_vec();
-        ahead[20] = 0x0a;
+        ahead[20] = 0x0b;
         ahead
     };
     for (rule, expected) in [
@@ -106,7 +106,7 @@ fn the_clipboard_rule_of_the_profile_counts_in_both_directions() {
         ),
         (
             "in",
-            [&asking, CUT, PROVIDE, NOTIFY, PEEK, REQUEST].concat(),
+            [asking.as_slice(), CUT, PROVIDE, NOTIFY, PEEK, REQUEST].concat(),
         ),
         ("out", [CAPS, ASK, PEEK, REQUEST].concat()),
         ("off", [AHEAD, PEEK, REQUEST].concat()),
