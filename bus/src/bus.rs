@@ -239,7 +239,8 @@ impl Bus {
 
     /// What a failed request is to the one who asked.
     fn problem(&self, subject: &str, failure: &Failure, deadline: Duration) -> Problem {
-        let store = self.subjects.parse_store(subject).is_some();
+        let store = self.subjects.parse_store(subject).is_some()
+            || self.subjects.parse_join(subject).is_some();
         match failure {
             Failure::NoResponders if store => Problem::unavailable(
                 "no-manager",

@@ -15,9 +15,10 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use fastx_core::identity::{Authority, Seeds, ServerConfig};
-use fastx_core::names::BusNamespace;
+use fastx_core::names::{BusNamespace, CallerId};
 use fastx_core::subject::member_of;
 use fastx_core::wire::broker::{BrokerConfig, Credentials, TransporterType};
+use fastx_core::wire::join::{Invitation, SigningKey};
 use jiff::Timestamp;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tempfile::TempDir;
@@ -199,6 +200,27 @@ impl Server {
         });
         self.authority
             .member(member_of(&caller), &caller, seed, Timestamp::UNIX_EPOCH)
+    }
+
+    /// What signs identities of nodes.
+    pub fn signing(&self) -> SigningKey {
+        self.authority.node_signer()
+    }
+
+    /// A join file; its name says what it admits to.
+    pub fn join_file(&self, caller: &CallerId) -> BrokerConfig {
+        let expires = Invitation::of(caller).unwrap().expires;
+        let credentials = self.authority.joiner(
+            &namespace(),
+            caller,
+            [77; 32],
+            Timestamp::UNIX_EPOCH,
+            expires,
+        );
+        BrokerConfig {
+            credentials: Some(credentials),
+            ..self.broker("a")
+        }
     }
 
     /// The `broker.json` of a member.

@@ -20,6 +20,7 @@ use crate::names::{BusNamespace, CallerId};
 use crate::secret::Secret;
 use crate::subject::{Member, permissions};
 use crate::wire::broker::Credentials;
+use crate::wire::join::SigningKey;
 
 /// Largest message, bytes: a snapshot of several thousand servers and sessions, and as much as the server advises at most.
 pub const MAX_PAYLOAD: u32 = 8 * 1024 * 1024;
@@ -39,6 +40,12 @@ pub enum IdentityError {
     /// The seed is not one of a NATS user key.
     #[error("the seed is not one of a NATS user key")]
     BadSeed,
+    /// The text is not the public half of a NATS user key.
+    #[error("the public key is not one of a NATS user key")]
+    BadPublicKey,
+    /// The signing key is not one of an account.
+    #[error("the signing key is not one of a NATS account")]
+    BadSigner,
 }
 
 /// The secret halves of the five keys of a cluster's bus, 32 random bytes each.
@@ -170,8 +177,9 @@ impl Authority {
     ) -> Credentials {
         let user = key(KeyPairType::User, seed);
         let signer = match member {
-            Member::Node => &self.nodes,
             Member::Manager => &self.managers,
+            // Whoever asks to join gets an identity of another kind, by `joiner`.
+            Member::Node | Member::Joiner => &self.nodes,
         };
         // A user under a scoped key must not carry permissions or limits of its own.
         let nats =
@@ -181,6 +189,47 @@ impl Authority {
             caller: caller.clone(),
             jwt: Secret::new(jwt),
             seed: Secret::new(user.seed().unwrap_or_default()),
+        }
+    }
+
+    /// The identity of a join file: it may ask to join, nothing else, and the server cuts it off at `expires`.
+    /// The account's own key signs it with permissions of its own, so the scopes of members stay as they are.
+    pub fn joiner(
+        &self,
+        namespace: &BusNamespace,
+        caller: &CallerId,
+        seed: [u8; 32],
+        issued: Timestamp,
+        expires: Timestamp,
+    ) -> Credentials {
+        let user = key(KeyPairType::User, seed);
+        let allowed = permissions(namespace, Member::Joiner, caller.as_str());
+        let nats = json!({
+            "type": "user", "version": 2,
+            "pub": {"allow": allowed.publish},
+            "sub": {"allow": allowed.subscribe},
+            "subs": -1, "data": -1, "payload": -1,
+        });
+        let jwt = sign_until(
+            &self.account,
+            &user.public_key(),
+            caller.as_str(),
+            issued,
+            Some(expires),
+            &nats,
+        );
+        Credentials {
+            caller: caller.clone(),
+            jwt: Secret::new(jwt),
+            seed: Secret::new(user.seed().unwrap_or_default()),
+        }
+    }
+
+    /// What a manager needs to give identities to nodes, and no more than that.
+    pub fn node_signer(&self) -> SigningKey {
+        SigningKey {
+            account: self.account.public_key(),
+            seed: Secret::new(self.nodes.seed().unwrap_or_default()),
         }
     }
 
@@ -206,6 +255,45 @@ impl Authority {
         text.push_str("}\n");
         text
     }
+}
+
+/// The user JWT of a node for the public half of a key that it made itself.
+pub fn sign_node(
+    signing: &SigningKey,
+    caller: &CallerId,
+    public_key: &str,
+    issued: Timestamp,
+) -> Result<Secret, IdentityError> {
+    check_public_key(public_key)?;
+    let signer = KeyPair::from_seed(signing.seed.expose()).map_err(|_| IdentityError::BadSigner)?;
+    if signer.key_pair_type() != KeyPairType::Account {
+        return Err(IdentityError::BadSigner);
+    }
+    let nats = json!({"type": "user", "version": 2, "issuer_account": signing.account});
+    Ok(Secret::new(sign(
+        &signer,
+        public_key,
+        caller.as_str(),
+        issued,
+        &nats,
+    )))
+}
+
+/// Whether the text is the public half of a user key.
+pub fn check_public_key(text: &str) -> Result<(), IdentityError> {
+    match KeyPair::from_public_key(text) {
+        Ok(pair) if pair.key_pair_type() == KeyPairType::User => Ok(()),
+        _ => Err(IdentityError::BadPublicKey),
+    }
+}
+
+/// Seed and public half of the user key made of these random bytes.
+pub fn user_key(seed: [u8; 32]) -> (Secret, String) {
+    let user = key(KeyPairType::User, seed);
+    (
+        Secret::new(user.seed().unwrap_or_default()),
+        user.public_key(),
+    )
 }
 
 /// Public half of a member's key: what goes on the revocation list.
@@ -287,6 +375,7 @@ fn scope(signer: &KeyPair, namespace: &BusNamespace, member: Member) -> Value {
     let role = match member {
         Member::Node => "node",
         Member::Manager => "manager",
+        Member::Joiner => "joiner",
     };
     let within = i64::try_from(ANSWER_WITHIN.as_nanos()).unwrap_or(i64::MAX);
     json!({
@@ -311,12 +400,26 @@ fn account_limits() -> Value {
 
 /// A signed JWT of the form that NATS reads.
 fn sign(signer: &KeyPair, subject: &str, name: &str, issued: Timestamp, nats: &Value) -> String {
+    sign_until(signer, subject, name, issued, None, nats)
+}
+
+fn sign_until(
+    signer: &KeyPair,
+    subject: &str,
+    name: &str,
+    issued: Timestamp,
+    expires: Option<Timestamp>,
+    nats: &Value,
+) -> String {
     // The server takes a time of 0 for none, and revokes such users with the first entry of the list.
     let issued = issued.as_second().max(1);
     let mut claims = json!({
         "iat": issued, "iss": signer.public_key(), "jti": "",
         "name": name, "sub": subject, "nats": nats,
     });
+    if let Some(expires) = expires {
+        claims["exp"] = expires.as_second().into();
+    }
     claims["jti"] = base32(&Sha512_256::digest(claims.to_string())).into();
     let header = r#"{"typ":"JWT","alg":"ed25519-nkey"}"#;
     let input = format!(
@@ -404,6 +507,45 @@ mod tests {
             authority.account.public_key()
         );
         assert!(claims["nats"].get("pub").is_none());
+    }
+
+    #[test]
+    fn a_join_file_may_ask_and_nothing_else() {
+        let expires = Timestamp::from_second(1000).unwrap();
+        let caller = "join-a-1-1000".parse().unwrap();
+        let namespace = "n".parse().unwrap();
+        let credentials =
+            authority().joiner(&namespace, &caller, [9; 32], Timestamp::UNIX_EPOCH, expires);
+        let claims = claims(credentials.jwt.expose());
+        assert_eq!(claims["exp"], 1000);
+        assert_eq!(claims["iss"], authority().account.public_key());
+        assert_eq!(
+            claims["nats"]["pub"]["allow"],
+            json!(["n.join.join-a-1-1000.ask"])
+        );
+        assert_eq!(
+            claims["nats"]["sub"]["allow"],
+            json!(["_INBOX.join-a-1-1000.>"])
+        );
+    }
+
+    #[test]
+    fn a_signer_gives_the_same_identity_as_the_authority() {
+        let authority = authority();
+        let caller = "a".parse().unwrap();
+        let whole = authority.member(Member::Node, &caller, [9; 32], Timestamp::UNIX_EPOCH);
+        let (seed, public) = user_key([9; 32]);
+        assert_eq!(seed, whole.seed);
+        let signer = authority.node_signer();
+        let jwt = sign_node(&signer, &caller, &public, Timestamp::UNIX_EPOCH).unwrap();
+        assert_eq!(jwt, whole.jwt);
+        for (text, expected) in [
+            ("UABC", IdentityError::BadPublicKey),
+            (&authority.account.public_key(), IdentityError::BadPublicKey),
+        ] {
+            let refused = sign_node(&signer, &caller, text, Timestamp::UNIX_EPOCH);
+            assert_eq!(refused, Err(expected));
+        }
     }
 
     #[test]

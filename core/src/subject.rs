@@ -12,6 +12,13 @@ pub enum Member {
     Node,
     /// A cluster manager.
     Manager,
+    /// A host that asks to join; it may do nothing else.
+    Joiner,
+}
+
+impl Member {
+    /// All of them, for tests that walk the table.
+    pub const ALL: [Self; 3] = [Self::Node, Self::Manager, Self::Joiner];
 }
 
 /// An operation on the bus, the last part of its subject.
@@ -53,6 +60,8 @@ pub enum Operation {
     SessionAct,
     /// What the target's name service says of a user.
     AccountGet,
+    /// Ask to become a node.
+    JoinAsk,
 }
 
 /// Who answers an operation.
@@ -62,11 +71,13 @@ pub enum Side {
     Store,
     /// The target node (`node.<target>.<caller>.<operation>`).
     Node,
+    /// Any one manager, for hosts that are no members yet (`join.<caller>.<operation>`).
+    Join,
 }
 
 impl Operation {
     /// All of them, for tests that walk the table.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::SessionPut,
         Self::SessionPurge,
         Self::TokenPut,
@@ -85,9 +96,10 @@ impl Operation {
         Self::SessionStart,
         Self::SessionAct,
         Self::AccountGet,
+        Self::JoinAsk,
     ];
 
-    /// Its name in the subject; two tokens.
+    /// Its name in the subject; two tokens, except for what strangers ask.
     pub fn name(self) -> &'static str {
         match self {
             Self::SessionPut => "session.put",
@@ -108,6 +120,7 @@ impl Operation {
             Self::SessionStart => "session.start",
             Self::SessionAct => "session.act",
             Self::AccountGet => "account.get",
+            Self::JoinAsk => "ask",
         }
     }
 
@@ -122,6 +135,7 @@ impl Operation {
     pub fn side(self) -> Side {
         match self {
             Self::SessionStart | Self::SessionAct | Self::AccountGet => Side::Node,
+            Self::JoinAsk => Side::Join,
             _ => Side::Store,
         }
     }
@@ -130,7 +144,8 @@ impl Operation {
     /// (only its own server's documents) is checked by the receiver as well.
     pub fn allowed(self, member: Member) -> bool {
         match member {
-            Member::Node => true,
+            Member::Node => self != Self::JoinAsk,
+            Member::Joiner => self == Self::JoinAsk,
             // Managers start nothing and have no logins, sessions or decisions of their own.
             Member::Manager => !matches!(
                 self,
@@ -143,6 +158,7 @@ impl Operation {
                     | Self::SessionPurge
                     | Self::TokenPut
                     | Self::DecisionPut
+                    | Self::JoinAsk
             ),
         }
     }
@@ -151,9 +167,14 @@ impl Operation {
 /// Prefix of the ids of managers; a serverId never starts with it.
 pub const MANAGER_PREFIX: &str = "manager-";
 
+/// Prefix of the ids of those who ask to join; a serverId never starts with it.
+pub const JOIN_PREFIX: &str = "join-";
+
 /// Kind of a caller by its id.
 pub fn member_of(caller: &CallerId) -> Member {
-    if caller.as_str().starts_with(MANAGER_PREFIX) {
+    if caller.as_str().starts_with(JOIN_PREFIX) {
+        Member::Joiner
+    } else if caller.as_str().starts_with(MANAGER_PREFIX) {
         Member::Manager
     } else {
         Member::Node
@@ -184,6 +205,20 @@ impl Subjects {
             self.namespace,
             operation.name()
         )
+    }
+
+    /// Subject on which a host asks to join.
+    pub fn join(&self, caller: &CallerId) -> String {
+        format!(
+            "{}.join.{caller}.{}",
+            self.namespace,
+            Operation::JoinAsk.name()
+        )
+    }
+
+    /// What a manager subscribes to for hosts that ask to join, in the queue group [`MANAGER_QUEUE`].
+    pub fn all_joins(&self) -> String {
+        format!("{}.join.*.ask", self.namespace)
     }
 
     /// What a manager subscribes to, in the queue group [`MANAGER_QUEUE`].
@@ -240,6 +275,18 @@ impl Subjects {
         Some((
             caller.parse().ok()?,
             Operation::parse(Side::Store, operation)?,
+        ))
+    }
+
+    /// Takes a subject apart that arrived at [`Self::all_joins`].
+    pub fn parse_join(&self, subject: &str) -> Option<(CallerId, Operation)> {
+        let rest = subject
+            .strip_prefix(self.namespace.as_str())?
+            .strip_prefix(".join.")?;
+        let (caller, operation) = rest.split_once('.')?;
+        Some((
+            caller.parse().ok()?,
+            Operation::parse(Side::Join, operation)?,
         ))
     }
 
@@ -307,12 +354,17 @@ pub fn permissions(namespace: &BusNamespace, member: Member, name: &str) -> Perm
             .concat(),
             subscribe: subjects(&[
                 "store.*.>",
+                "join.*.ask",
                 "heartbeat.*",
                 "fleet",
                 "config",
                 "revoke",
                 "stored",
             ]),
+        },
+        Member::Joiner => Permissions {
+            publish: vec![format!("{namespace}.join.{name}.ask")],
+            subscribe: Vec::new(),
         },
     };
     permissions.subscribe.push(inbox);
@@ -338,6 +390,7 @@ mod tests {
                     &caller,
                     operation,
                 )),
+                Side::Join => subjects().parse_join(&subjects().join(&caller)),
             };
             assert_eq!(parsed, Some((caller.clone(), operation)));
         }
@@ -359,10 +412,33 @@ mod tests {
         }
     }
 
+    /// The table and the server's permissions say the same of every operation by every kind of member.
     #[test]
-    fn managers_start_nothing() {
+    fn managers_start_nothing_and_joiners_only_ask() {
+        let caller: CallerId = "x".parse().unwrap();
+        let namespace: BusNamespace = "site-a".parse().unwrap();
         for operation in Operation::ALL {
-            assert!(operation.allowed(Member::Node));
+            let subject = match operation.side() {
+                Side::Store => subjects().store(&caller, operation),
+                Side::Node => subjects().node(&"b".parse().unwrap(), &caller, operation),
+                Side::Join => subjects().join(&caller),
+            };
+            for member in Member::ALL {
+                let publish = permissions(&namespace, member, "x").publish;
+                let admitted = publish.iter().any(|allowed| {
+                    let (allowed, subject) = (allowed.split('.'), subject.split('.'));
+                    let mut pairs = allowed.zip(subject);
+                    pairs.all(|(a, s)| a == s || a == "*" || a == ">")
+                });
+                // Store subjects are one group on the server; within it the receiver decides.
+                let wanted = operation.allowed(member)
+                    || operation.side() == Side::Store && member == Member::Manager;
+                assert_eq!(admitted, wanted, "{operation:?} by {member:?}");
+            }
+            assert_eq!(
+                operation.allowed(Member::Joiner),
+                operation == Operation::JoinAsk
+            );
             if operation.side() == Side::Node {
                 assert!(!operation.allowed(Member::Manager));
             }
@@ -371,6 +447,13 @@ mod tests {
 
     #[test]
     fn a_node_cannot_speak_as_another() {
+        for (name, member) in [
+            ("a", Member::Node),
+            ("manager-a", Member::Manager),
+            ("join-a", Member::Joiner),
+        ] {
+            assert_eq!(member_of(&name.parse().unwrap()), member);
+        }
         let own = permissions(&"n".parse().unwrap(), Member::Node, "a");
         assert!(own.publish.iter().all(|s| s.contains(".a")), "{own:?}");
         assert!(!own.publish.iter().any(|s| s.ends_with("fleet")));

@@ -41,7 +41,10 @@ pub fn reach(member: Member, operation: Operation) -> Reach {
         // A node gets no further than the admin whose token it brings.
         | Operation::ConfigPut
         | Operation::FleetGet => Reach::Any,
-        Operation::SessionStart | Operation::SessionAct | Operation::AccountGet => Reach::Nothing,
+        Operation::SessionStart
+        | Operation::SessionAct
+        | Operation::AccountGet
+        | Operation::JoinAsk => Reach::Nothing,
     }
 }
 
@@ -92,9 +95,10 @@ mod tests {
             | Operation::ConfigPut
             | Operation::FleetGet => (Any, Any),
             Operation::TryCount | Operation::TryForgive => (Any, Nothing),
-            Operation::SessionStart | Operation::SessionAct | Operation::AccountGet => {
-                (Nothing, Nothing)
-            }
+            Operation::SessionStart
+            | Operation::SessionAct
+            | Operation::AccountGet
+            | Operation::JoinAsk => (Nothing, Nothing),
         };
         for operation in Operation::ALL {
             let found = (
@@ -102,6 +106,7 @@ mod tests {
                 reach(Member::Manager, operation),
             );
             assert_eq!(found, expected(operation), "{operation:?}");
+            assert_eq!(reach(Member::Joiner, operation), Nothing, "{operation:?}");
         }
     }
 

@@ -27,6 +27,7 @@ use crate::api::{self, Api};
 use crate::config::Config;
 use crate::core::Core;
 use crate::fleet::Command;
+use crate::operations::joins::{Admission, Discovery};
 use crate::store::mongo::MongoStore;
 use crate::store::{Pace, StoreError};
 use crate::users::Users;
@@ -46,6 +47,9 @@ pub enum BuildError {
         /// Why.
         source: std::io::Error,
     },
+    /// The key that signs nodes cannot be read.
+    #[error("{0} is not a signing key: it must have `account` and `seed`")]
+    Signing(PathBuf),
     /// The store's address is not one.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -104,6 +108,7 @@ pub async fn build(config: Config) -> Result<App, BuildError> {
         store_database,
         tls_dir,
         users_dir,
+        discovery,
         api_addr,
         health_addr,
     } = config;
@@ -124,6 +129,7 @@ pub async fn build(config: Config) -> Result<App, BuildError> {
     };
     let api = TcpListener::bind(api_addr).await.map_err(listen)?;
     let (core, commands) = core(name, store.clone(), seed, users_dir);
+    core.set_admission(admission(&config_dir, discovery)?);
     let readiness = Readiness::new();
     Ok(App {
         core,
@@ -153,6 +159,22 @@ fn core(
     // Another seed than the store's: marks must differ.
     let pace = Pace::new(seed.rotate_left(32) ^ 1);
     Core::new(name, store, pace, clock::now, Users::Folder(users))
+}
+
+/// A manager that has no signing key leaves identities to somebody else.
+fn admission(config_dir: &Path, discovery: Discovery) -> Result<Admission, BuildError> {
+    let path = config_dir.join("signing.json");
+    if !path.exists() {
+        return Ok(Admission {
+            discovery,
+            signing: None,
+        });
+    }
+    let signing = serde_json::from_str(&read(&path)?).map_err(|_| BuildError::Signing(path))?;
+    Ok(Admission {
+        discovery,
+        signing: Some(signing),
+    })
 }
 
 fn read(path: &Path) -> Result<String, BuildError> {

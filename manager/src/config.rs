@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use fastx_core::names::CallerId;
 use fastx_lifecycle::env::{SettingError, Source};
 
+use crate::operations::joins::Discovery;
+
 /// What a manager runs with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
@@ -23,6 +25,8 @@ pub struct Config {
     pub tls_dir: PathBuf,
     /// Folder of the local users.
     pub users_dir: PathBuf,
+    /// Who may join without being asked for.
+    pub discovery: Discovery,
     /// Where to serve HTTPS.
     pub api_addr: SocketAddr,
     /// Where to serve health and metrics.
@@ -52,9 +56,23 @@ impl Config {
             store_database: source.or("FX_STORE_DATABASE", "fastx"),
             tls_dir: path("FX_TLS_DIR", "/etc/fastx/tls"),
             users_dir: path("FX_USERS_DIR", "/etc/fastx/users"),
+            discovery: discovery(source)?,
             api_addr: addr("FX_API_ADDR", "0.0.0.0:3310")?,
             health_addr: addr("FX_HEALTH_ADDR", "0.0.0.0:9300")?,
         })
+    }
+}
+
+fn discovery(source: &impl Source) -> Result<Discovery, SettingError> {
+    match source.or("FX_DISCOVERY", "Declared").as_str() {
+        "Declared" => Ok(Discovery::Declared),
+        "Any" => Ok(Discovery::Any {
+            most: source.parse("FX_DISCOVERY_MAX", 100)?,
+        }),
+        _ => Err(SettingError {
+            name: "FX_DISCOVERY".to_owned(),
+            reason: "must be `Declared` or `Any`".to_owned(),
+        }),
     }
 }
 
@@ -67,7 +85,11 @@ mod tests {
     fn a_wrong_setting_is_named() {
         let source = |name: &str, value: &str| Map([(name.to_owned(), value.to_owned())].into());
         assert!(Config::read(&Map::default()).is_ok());
-        for (name, value) in [("FX_API_ADDR", "3310"), ("FX_NAME", "a b")] {
+        for (name, value) in [
+            ("FX_API_ADDR", "3310"),
+            ("FX_NAME", "a b"),
+            ("FX_DISCOVERY", "all"),
+        ] {
             let error = Config::read(&source(name, value)).unwrap_err();
             assert_eq!(error.name, name);
         }

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use crate::fleet::{Command, Leading};
 use crate::hashing::Hashing;
 use crate::metrics::Metrics;
+use crate::operations::joins::Admission;
 use crate::store::{Collection, Document, Draft, Pace, Store, StoreError, modify};
 use crate::users::Users;
 use crate::wire::ManagerNews;
@@ -48,6 +49,7 @@ pub struct Core {
     /// At the end: the lease is not held any more.
     pub(crate) handed_back: Notify,
     managers: Mutex<BTreeMap<CallerId, Instant>>,
+    admission: watch::Sender<Admission>,
 }
 
 impl Core {
@@ -74,8 +76,18 @@ impl Core {
             metrics: Metrics::default(),
             handed_back: Notify::new(),
             managers: Mutex::default(),
+            admission: watch::Sender::default(),
         };
         (Arc::new(core), commands)
+    }
+
+    /// How hosts that ask to join are answered from now on.
+    pub fn set_admission(&self, admission: Admission) {
+        self.admission.send_replace(admission);
+    }
+
+    pub(crate) fn admission(&self) -> Admission {
+        self.admission.borrow().clone()
     }
 
     /// The time now.

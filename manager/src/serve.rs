@@ -17,7 +17,9 @@ use tokio::time::timeout;
 use crate::access::admit;
 use crate::core::Core;
 use crate::fleet::Command;
-use crate::operations::{configuration, decisions, editing, fleet, passwords, sessions, tokens};
+use crate::operations::{
+    configuration, decisions, editing, fleet, joins, passwords, sessions, tokens,
+};
 use crate::wire::ManagerNews;
 
 /// Requests worked on at once; more wait in the subscription.
@@ -32,13 +34,27 @@ pub(crate) struct Ears {
     requests: Subscription,
     heartbeats: Subscription,
     news: Subscription,
+    joins: Option<Subscription>,
 }
 
 impl Ears {
     /// Subscribes.
     pub(crate) async fn open(bus: &Bus) -> Result<Self, BusError> {
         let subjects = bus.subjects();
+        let joins = match bus
+            .queue_subscribe(subjects.all_joins(), MANAGER_QUEUE)
+            .await
+        {
+            Ok(joins) => Some(joins),
+            // The bus server's accounts are of the version before, which knew nothing of this.
+            Err(BusError::Denied(_)) => {
+                tracing::warn!("the bus does not let this manager hear hosts that ask to join");
+                None
+            }
+            Err(error) => return Err(error),
+        };
         Ok(Self {
+            joins,
             news: bus.subscribe(subjects.stored()).await?,
             heartbeats: bus.subscribe(subjects.all_heartbeats()).await?,
             requests: bus
@@ -50,6 +66,9 @@ impl Ears {
     /// Listens until the bus ends the subscriptions.
     pub(crate) async fn listen(mut self, core: Arc<Core>, bus: Bus) {
         let slots = Arc::new(Semaphore::new(AT_ONCE));
+        if let Some(joins) = self.joins.take() {
+            tokio::spawn(hear_joins(Arc::clone(&core), bus.clone(), joins));
+        }
         loop {
             tokio::select! {
                 // Heartbeats first: they are small, and silence has consequences.
@@ -77,6 +96,23 @@ impl Ears {
             }
         }
         tracing::error!("the bus ended a subscription; does this manager's identity fit its role?");
+    }
+}
+
+/// Answers hosts that ask to join, one after the other: they are few, and may wait.
+async fn hear_joins(core: Arc<Core>, bus: Bus, mut joins: Subscription) {
+    while let Some(request) = joins.next().await {
+        let Some((caller, operation)) = bus.subjects().parse_join(&request.subject) else {
+            continue;
+        };
+        let work = with(request, async |body| {
+            joins::ask(&core, &caller, &body).await
+        });
+        if let Ok(ok) = timeout(LIMIT, work).await {
+            core.metrics.answered(operation, ok);
+        } else {
+            tracing::warn!(%caller, "a request to join took too long and was given up");
+        }
     }
 }
 
@@ -200,7 +236,10 @@ async fn dispatch(
             with(request, async |body| editing::put(core, caller, body).await).await
         }
         Operation::FleetGet => with(request, async |_: Empty| fleet::get(core).await).await,
-        Operation::SessionStart | Operation::SessionAct | Operation::AccountGet => false,
+        Operation::SessionStart
+        | Operation::SessionAct
+        | Operation::AccountGet
+        | Operation::JoinAsk => false,
     }
 }
 

@@ -42,6 +42,13 @@ pub(crate) enum ManagerNews {
     Snapshot,
 }
 
+/// Servers that asked to join with one file.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct InvitationBody {
+    /// Their names.
+    pub servers: std::collections::BTreeSet<ServerId>,
+}
+
 /// Failed tries of a login, or from an address.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct TriesBody {

@@ -12,9 +12,10 @@ use axum::http::{Method, StatusCode, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get};
+use axum::routing::{delete, get, put};
 use axum::{Json, Router};
 use fastx_core::names::ServerId;
+use fastx_core::wire::join::{JoinDecision, JoinList};
 use fastx_core::wire::management::{ConfigPut, ConfigState, ConfigStored};
 use fastx_core::wire::problem::Problem;
 use fastx_core::wire::status::ClusterStatus;
@@ -26,7 +27,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use crate::core::{Core, store_problem};
-use crate::operations::{configuration, fleet};
+use crate::operations::{configuration, fleet, joins};
 
 /// Common name of the client certificate that may change things.
 pub const WRITER: &str = "fastx-operator";
@@ -52,6 +53,8 @@ pub fn router(api: Api) -> Router {
         .route("/v1/status", get(get_status))
         .route("/v1/status/stream", get(stream_status))
         .route("/v1/servers/{server}", delete(forget_server))
+        .route("/v1/joins", get(get_joins))
+        .route("/v1/joins/{server}", put(put_join))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(from_fn(admit))
         .fallback(async || problem(Problem::not_found("such address")))
@@ -117,6 +120,42 @@ async fn put_config(
             })
             .map_err(|e| e.problem()),
     )
+}
+
+/// Without the identities that were given: they are of no use to anybody else.
+async fn get_joins(State(api): State<Api>) -> Response {
+    answer(match joins::list(&*api.core.store).await {
+        Ok(mut joins) => {
+            for join in &mut joins {
+                join.jwt = None;
+            }
+            Ok(JoinList { joins })
+        }
+        Err(error) => Err(store_problem(&error)),
+    })
+}
+
+async fn put_join(
+    State(api): State<Api>,
+    Path(server): Path<String>,
+    body: Result<Json<JoinDecision>, axum::extract::rejection::JsonRejection>,
+) -> Response {
+    let server: ServerId = match server.parse() {
+        Ok(server) => server,
+        Err(error) => return problem(Problem::bad_request(format!("{error}."))),
+    };
+    let Ok(Json(decision)) = body else {
+        return problem(Problem::bad_request(
+            "The body must have `state` and `publicKey`.",
+        ));
+    };
+    let core = &api.core;
+    let settled = joins::settle(&*core.store, &core.pace, &server, &decision, core.now()).await;
+    match settled {
+        Ok(Some(_)) => StatusCode::NO_CONTENT.into_response(),
+        Ok(None) => problem(Problem::not_found("such request to join")),
+        Err(error) => problem(store_problem(&error)),
+    }
 }
 
 async fn get_status(State(api): State<Api>) -> Response {

@@ -40,13 +40,15 @@ pub enum Collection {
     Config,
     /// Who aggregates heartbeats.
     Lease,
+    /// Requests to join by serverId, and how often each join file was used.
+    Joins,
     /// What managers write to see that the store works.
     Probes,
 }
 
 impl Collection {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Servers,
         Self::Sessions,
         Self::Tokens,
@@ -54,6 +56,7 @@ impl Collection {
         Self::Tries,
         Self::Config,
         Self::Lease,
+        Self::Joins,
         Self::Probes,
     ];
 
@@ -67,6 +70,7 @@ impl Collection {
             Self::Tries => "tries",
             Self::Config => "config",
             Self::Lease => "lease",
+            Self::Joins => "joins",
             Self::Probes => "probes",
         }
     }

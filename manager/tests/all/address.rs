@@ -12,6 +12,7 @@ use fastx_lifecycle::https;
 use fastx_lifecycle::shutdown::Shutdown;
 use fastx_lifecycle::tls::{self, ReloadingCert};
 use fastx_lifecycle::trust::ReloadingTrust;
+use fastx_manager::operations::joins::Discovery;
 use fastx_manager::{app, config::Config, testing};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::pki_types::pem::PemObject as _;
@@ -301,6 +302,7 @@ pub(crate) fn config(dir: &Path) -> Config {
         store_database: "fastx".into(),
         tls_dir: dir.into(),
         users_dir: dir.join("users"),
+        discovery: Discovery::Declared,
         api_addr: "127.0.0.1:0".parse().unwrap(),
         health_addr: "127.0.0.1:0".parse().unwrap(),
     }

@@ -6,6 +6,8 @@ mod access;
 #[cfg(test)]
 mod address;
 #[cfg(test)]
+mod joins;
+#[cfg(test)]
 mod operations;
 #[cfg(test)]
 mod process;

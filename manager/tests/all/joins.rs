@@ -1,0 +1,258 @@
+//! Hosts that ask to join: by the file's own rules, by name and key, and by who decides.
+
+use fastx_bus::testing::Server;
+use fastx_bus::{Bus, Hub};
+use fastx_core::identity::{sign_node, user_key};
+use fastx_core::names::CallerId;
+use fastx_core::subject::Operation;
+use fastx_core::wire::broker::{BrokerConfig, Credentials};
+use fastx_core::wire::fleet::FleetSnapshot;
+use fastx_core::wire::join::{Invitation, JoinAnswer, JoinAsk, JoinDecision, JoinState};
+use fastx_core::wire::operations::Empty;
+use fastx_core::wire::problem::Problem;
+use fastx_lifecycle::clock;
+use fastx_manager::operations::joins::{Admission, Discovery, list, settle};
+use fastx_manager::store::Pace;
+use fastx_manager::testing::{self, Handle};
+use jiff::SignedDuration;
+
+use crate::support::{PATIENCE, beat, eventually, member, namespace};
+
+fn invitation(uses: u32, hours: i64) -> CallerId {
+    let invitation = Invitation {
+        id: "abc".into(),
+        uses,
+        expires: clock::now() + SignedDuration::from_hours(hours),
+    };
+    invitation.caller().unwrap()
+}
+
+fn ask(server: &str, key: u8, host: &str) -> JoinAsk {
+    JoinAsk {
+        server_id: server.parse().unwrap(),
+        public_key: user_key([key; 32]).1,
+        hostname: host.into(),
+        version: String::new(),
+    }
+}
+
+async fn join(bus: &Bus, ask: &JoinAsk) -> Result<JoinAnswer, Problem> {
+    bus.request(bus.subjects().join(bus.caller()), ask, PATIENCE)
+        .await
+}
+
+/// A manager that signs, and a host with a join file.
+async fn site(hub: &Hub, discovery: Discovery, uses: u32) -> (Handle, Bus) {
+    let manager = testing::start(hub, namespace()).await;
+    manager.core().set_admission(Admission {
+        discovery,
+        signing: Some(signing()),
+    });
+    let host = member(hub, invitation(uses, 1).as_str());
+    (manager, host)
+}
+
+fn signing() -> fastx_core::wire::join::SigningKey {
+    let seeds = fastx_core::identity::Seeds::split(&[7; fastx_core::identity::SEED_BYTES]);
+    fastx_core::identity::Authority::new(&seeds).node_signer()
+}
+
+fn is_pending(answer: &Result<JoinAnswer, Problem>, word: &str) -> bool {
+    matches!(answer, Ok(JoinAnswer::Pending { detail }) if detail.contains(word))
+}
+
+#[tokio::test]
+async fn a_file_admits_so_many_servers_and_asking_again_is_harmless() {
+    let hub = Hub::new();
+    let (manager, host) = site(&hub, Discovery::Any { most: 10 }, 2).await;
+    for _ in 0..3 {
+        let answer = join(&host, &ask("a", 1, "host-a")).await;
+        assert!(
+            matches!(answer, Ok(JoinAnswer::Accepted { .. })),
+            "{answer:?}"
+        );
+    }
+    assert!(join(&host, &ask("b", 2, "host-b")).await.is_ok());
+    let third = join(&host, &ask("c", 3, "host-c")).await.unwrap_err();
+    assert_eq!(third.kind, "join-used-up");
+    let ended = member(&hub, invitation(2, -1).as_str());
+    let late = join(&ended, &ask("a", 1, "host-a")).await.unwrap_err();
+    assert_eq!(late.kind, "join-expired");
+    for (server, key) in [("manager-9", 4), ("join-9", 4)] {
+        let wrong = join(&host, &ask(server, key, "h")).await.unwrap_err();
+        assert_eq!(wrong.kind, "bad-request", "{server}");
+    }
+    let wrong = JoinAsk {
+        public_key: "SUAX".into(),
+        ..ask("a", 1, "host-a")
+    };
+    assert_eq!(join(&host, &wrong).await.unwrap_err().kind, "bad-request");
+    assert_eq!(list(&**manager.store()).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn whoever_asks_to_join_may_do_nothing_else() {
+    let hub = Hub::new();
+    let (_manager, host) = site(&hub, Discovery::Any { most: 10 }, 2).await;
+    for operation in Operation::ALL {
+        let refused = match operation {
+            Operation::JoinAsk => continue,
+            other => host.store::<_, Empty>(other, &Empty {}).await.unwrap_err(),
+        };
+        assert_eq!(refused.kind, "bus-denied", "{operation:?}");
+    }
+    let heard = host.subscribe(host.subjects().fleet()).await;
+    assert!(heard.is_err());
+}
+
+#[tokio::test]
+async fn a_live_name_is_refused_naming_both_hosts() {
+    let hub = Hub::new();
+    let (manager, host) = site(&hub, Discovery::Any { most: 10 }, 5).await;
+    join(&host, &ask("a", 1, "host-a")).await.unwrap();
+    let node = member(&hub, "a");
+    beat(&node, 1).await;
+    eventually("the server is known", async || {
+        let snapshot = node
+            .store::<_, FleetSnapshot>(Operation::FleetGet, &Empty {})
+            .await;
+        snapshot.is_ok_and(|s| !s.servers.is_empty())
+    })
+    .await;
+    let thief = join(&host, &ask("a", 2, "host-b")).await.unwrap_err();
+    assert_eq!(thief.kind, "server-exists");
+    assert!(
+        thief.detail.contains("host-a") && thief.detail.contains("host-b"),
+        "{}",
+        thief.detail
+    );
+    // A name whose server is not alive goes to another key only by an administrator.
+    join(&host, &ask("c", 3, "host-c")).await.unwrap();
+    let again = join(&host, &ask("c", 4, "host-d")).await;
+    assert!(is_pending(&again, "host-c"), "{again:?}");
+    let records = list(&**manager.store()).await.unwrap();
+    let record = records
+        .iter()
+        .find(|r| r.server_id.as_str() == "c")
+        .unwrap();
+    assert_eq!(record.previous_keys, [user_key([3; 32]).1]);
+}
+
+#[tokio::test]
+async fn declared_waits_for_an_administrator() {
+    let hub = Hub::new();
+    let (manager, host) = site(&hub, Discovery::Declared, 5).await;
+    let first = join(&host, &ask("a", 1, "host-a")).await;
+    assert!(is_pending(&first, "administrator"), "{first:?}");
+    let (store, pace) = (&**manager.store(), Pace::new(1));
+    let decide = async |state, key: u8| {
+        let decision = JoinDecision {
+            state,
+            jwt: None,
+            public_key: user_key([key; 32]).1,
+        };
+        let server = "a".parse().unwrap();
+        settle(store, &pace, &server, &decision, clock::now())
+            .await
+            .unwrap()
+    };
+    assert!(
+        decide(JoinState::Accepted, 9).await.is_none(),
+        "another key is not meant"
+    );
+    assert!(decide(JoinState::Accepted, 1).await.is_some());
+    assert!(matches!(
+        join(&host, &ask("a", 1, "host-a")).await,
+        Ok(JoinAnswer::Accepted { .. })
+    ));
+    decide(JoinState::Refused, 1).await;
+    let refused = join(&host, &ask("a", 1, "host-a")).await.unwrap_err();
+    assert_eq!(refused.kind, "join-refused");
+}
+
+#[tokio::test]
+async fn managers_without_a_key_wait_for_the_operator() {
+    let hub = Hub::new();
+    let (manager, host) = site(&hub, Discovery::Any { most: 1 }, 5).await;
+    manager.core().set_admission(Admission {
+        discovery: Discovery::Any { most: 1 },
+        signing: None,
+    });
+    let first = join(&host, &ask("a", 1, "host-a")).await;
+    assert!(is_pending(&first, "operator"), "{first:?}");
+    let more = join(&host, &ask("b", 2, "host-b")).await;
+    assert!(is_pending(&more, "1 servers"), "{more:?}");
+    let public_key = user_key([1; 32]).1;
+    let caller = "a".parse().unwrap();
+    let jwt = sign_node(&signing(), &caller, &public_key, clock::now()).unwrap();
+    let decision = JoinDecision {
+        state: JoinState::Accepted,
+        jwt: Some(jwt.clone()),
+        public_key,
+    };
+    let server = "a".parse().unwrap();
+    settle(
+        &**manager.store(),
+        &Pace::new(1),
+        &server,
+        &decision,
+        clock::now(),
+    )
+    .await
+    .unwrap();
+    let answer = join(&host, &ask("a", 1, "host-a")).await;
+    assert_eq!(answer, Ok(JoinAnswer::Accepted { jwt }));
+}
+
+/// The whole way over a real server: the file's identity, the key that stays, the identity for it.
+#[tokio::test]
+async fn a_host_joins_over_nats_and_speaks_as_a_node() {
+    let server = Server::start(3).await;
+    let manager =
+        testing::join_bus(server.join("manager-1").await, std::sync::Arc::default()).await;
+    manager.core().set_admission(Admission {
+        discovery: Discovery::Any { most: 1 },
+        signing: Some(server.signing()),
+    });
+    let broker = server.join_file(&invitation(1, 1));
+    let host = fastx_bus::testing::try_join(broker.clone()).await.unwrap();
+    let (seed, public_key) = user_key([42; 32]);
+    let asked = JoinAsk {
+        public_key,
+        ..ask("a", 0, "host-a")
+    };
+    let answer = join(&host, &asked).await.unwrap();
+    let JoinAnswer::Accepted { jwt } = answer else {
+        panic!("{answer:?}");
+    };
+    let denied = host
+        .request::<_, Empty>(
+            host.subjects()
+                .store(&"a".parse().unwrap(), Operation::FleetGet),
+            &Empty {},
+            PATIENCE,
+        )
+        .await
+        .unwrap_err();
+    assert_eq!(denied.kind, "bus-denied");
+    let own = BrokerConfig {
+        credentials: Some(Credentials {
+            caller: "a".parse().unwrap(),
+            jwt,
+            seed,
+        }),
+        ..broker
+    };
+    let node = fastx_bus::testing::try_join(own).await.unwrap();
+    beat(&node, 1).await;
+    eventually("the node is heard", async || {
+        let snapshot = node
+            .store::<_, FleetSnapshot>(Operation::FleetGet, &Empty {})
+            .await;
+        snapshot.is_ok_and(|s| s.servers.len() == 1)
+    })
+    .await;
+    let ended = server.join_file(&invitation(1, -1));
+    let refused = fastx_bus::testing::try_join(ended).await.unwrap_err();
+    assert!(refused.to_string().contains("credentials"), "{refused}");
+}
