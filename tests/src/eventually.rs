@@ -33,6 +33,24 @@ pub async fn eventually<T, E: Display>(
     }
 }
 
+/// Looks again and again until `time` is over, and fails with the first error.
+pub async fn always<E: Display>(
+    time: Duration,
+    what: &str,
+    mut look: impl AsyncFnMut() -> Result<(), E>,
+) -> Result<(), Failure> {
+    let begun = Instant::now();
+    let mut tick = interval(STEP * 5);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while begun.elapsed() < time {
+        tick.tick().await;
+        look()
+            .await
+            .map_err(|error| format!("{what}: after {:.1?}: {error}", begun.elapsed()))?;
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -51,6 +69,22 @@ mod tests {
                 .to_string()
                 .starts_with("ready: not within 1s; last: try ")
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_holds_holds_to_the_end() {
+        let mut looks = 0;
+        always(Duration::from_secs(3), "quiet", async || {
+            looks += 1;
+            Ok::<(), String>(())
+        })
+        .await
+        .unwrap();
+        assert!(looks >= 3, "{looks} looks");
+        let error = always(Duration::from_secs(3), "quiet", async || Err("noise"))
+            .await
+            .unwrap_err();
+        assert!(error.to_string().ends_with("noise"), "{error}");
     }
 
     #[tokio::test(start_paused = true)]

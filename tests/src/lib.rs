@@ -1,11 +1,16 @@
 //! What tests of the whole system share: a cluster, a namespace of one's own, and waiting.
 
 pub mod chart;
+pub mod demo;
 pub mod eventually;
 pub mod kube;
 pub mod namespace;
 pub mod person;
 pub mod processes;
+pub mod ready;
+pub mod requests;
+pub mod rfb;
+pub mod site;
 pub mod viewer;
 
 use std::path::PathBuf;

@@ -77,7 +77,7 @@ async fn create(client: &Client, name: &str) -> Result<(), kube::Error> {
 }
 
 /// What a person would ask first: our objects, pods, events, in the words of kubectl.
-fn describe(namespace: &str) -> String {
+pub fn describe(namespace: &str) -> String {
     let mut text = format!("namespace {namespace}:\n");
     let questions: [&[&str]; 4] = [
         &[

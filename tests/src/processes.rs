@@ -2,9 +2,18 @@
 //!
 //! A kill comes from the Kubernetes node's side: PID 1 of a container ignores one from inside.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::Failure;
+
+/// Memory of a process, bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Memory {
+    /// All that is in memory of it.
+    pub resident: u64,
+    /// What it shares with others counted in part.
+    pub own: u64,
+}
 
 /// A process that cannot be mistaken for a later one with the same pid.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,11 +34,41 @@ impl Process {
 
     /// Ends it the hard way.
     pub fn kill(&self) -> Result<(), Failure> {
+        self.signal("KILL")
+    }
+
+    /// Keeps it from doing anything until it is ended.
+    pub fn stop(&self) -> Result<(), Failure> {
+        self.signal("STOP")
+    }
+
+    /// A path of its own file system, as this machine reaches it.
+    pub fn path(&self, path: &Path) -> PathBuf {
+        let root = Path::new("/proc").join(self.pid.to_string()).join("root");
+        root.join(path.strip_prefix("/").unwrap_or(path))
+    }
+
+    /// How much memory it takes.
+    pub fn memory(&self) -> Result<Memory, Failure> {
+        let file = format!("/proc/{}/smaps_rollup", self.pid);
+        let text = std::fs::read_to_string(&file).map_err(|e| format!("{file}: {e}"))?;
+        let field = |name: &str| -> Result<u64, Failure> {
+            let line = text.lines().find_map(|l| l.strip_prefix(name));
+            let kib = line.and_then(|l| l.trim().trim_end_matches(" kB").parse::<u64>().ok());
+            Ok(kib.ok_or_else(|| format!("{file} has no {name}"))? * 1024)
+        };
+        Ok(Memory {
+            resident: field("Rss:")?,
+            own: field("Pss:")?,
+        })
+    }
+
+    fn signal(&self, name: &str) -> Result<(), Failure> {
         if !self.lives() {
             return Err(format!("{} is gone already", self.command).into());
         }
         let status = std::process::Command::new("kill")
-            .args(["-KILL", &self.pid.to_string()])
+            .args([&format!("-{name}"), &self.pid.to_string()])
             .status()?;
         if status.success() {
             Ok(())

@@ -1,9 +1,9 @@
-//! A viewer of a session: ticket, WebSocket and just enough RFB to see that the display lives.
+//! A viewer of a session as a browser is one: ticket, WebSocket, RFB.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::{SinkExt as _, StreamExt as _};
+use futures::{SinkExt, StreamExt as _};
 use reqwest::Method;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
@@ -18,14 +18,33 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
 use crate::Failure;
 use crate::person::Person;
+use crate::rfb::{Area, Display, STEP_LIMIT, Wire};
 
-/// No single step of a handshake takes longer on a busy machine.
-const STEP_LIMIT: Duration = Duration::from_secs(10);
+/// The WebSocket that carries a display.
+pub type Socket = WebSocketStream<TlsStream<TcpStream>>;
+
+impl Wire for Socket {
+    async fn send(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        Ok(SinkExt::send(self, Message::binary(bytes.to_vec())).await?)
+    }
+
+    async fn receive(&mut self, into: &mut Vec<u8>) -> Result<(), Failure> {
+        loop {
+            match self.next().await.ok_or("the connection ended")?? {
+                Message::Binary(bytes) => {
+                    into.extend_from_slice(&bytes);
+                    return Ok(());
+                }
+                Message::Close(frame) => return Err(format!("closed: {frame:?}").into()),
+                _ => {}
+            }
+        }
+    }
+}
 
 /// An open connection to a display.
 pub struct Viewer {
-    socket: WebSocketStream<TlsStream<TcpStream>>,
-    buffer: Vec<u8>,
+    display: Display<Socket>,
     /// Width and height of the screen.
     pub size: (u16, u16),
 }
@@ -69,12 +88,6 @@ impl Viewer {
         request
             .headers_mut()
             .insert("sec-websocket-protocol", protocols.parse()?);
-        let config = rustls::ClientConfig::builder()
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(AnyCertificate(Arc::new(
-                ring::default_provider(),
-            ))))
-            .with_no_client_auth();
         let host = request
             .uri()
             .host()
@@ -82,66 +95,45 @@ impl Viewer {
             .to_owned();
         let port = request.uri().port_u16().unwrap_or(443);
         let connecting = async {
-            let tcp = TcpStream::connect((host.as_str(), port)).await?;
-            tcp.set_nodelay(true)?;
-            let name = ServerName::try_from(host.clone())?;
-            let tls = tokio_rustls::TlsConnector::from(Arc::new(config))
-                .connect(name, tcp)
-                .await?;
+            let tls = tls(&host, port).await?;
             Ok::<_, Failure>(tokio_tungstenite::client_async(request, tls).await?)
         };
         let (socket, _) = tokio::time::timeout(STEP_LIMIT, connecting).await??;
-        let mut viewer = Self {
-            socket,
-            buffer: Vec::new(),
-            size: (0, 0),
-        };
-        viewer.handshake().await?;
-        Ok(viewer)
+        let display = Display::open(socket).await?;
+        let size = display.size;
+        Ok(Self { display, size })
     }
 
-    /// RFB 3.8 without authentication, up to the size of the screen.
-    async fn handshake(&mut self) -> Result<(), Failure> {
-        let version = self.take(12).await?;
-        if !version.starts_with(b"RFB 003.") {
-            return Err(format!("not an RFB server: {version:?}").into());
-        }
-        self.send(b"RFB 003.008\n").await?;
-        let kinds = self.take(1).await?[0];
-        self.take(usize::from(kinds)).await?;
-        self.send(&[1]).await?;
-        if self.take(4).await? != [0; 4] {
-            return Err("the display refused the viewer".into());
-        }
-        self.send(&[1]).await?;
-        let init = self.take(24).await?;
-        self.size = (
-            u16::from_be_bytes([init[0], init[1]]),
-            u16::from_be_bytes([init[2], init[3]]),
-        );
-        let name = u32::from_be_bytes([init[20], init[21], init[22], init[23]]);
-        self.take(usize::try_from(name)?).await?;
-        Ok(())
-    }
-
-    /// Asks for a whole picture and waits until its first rectangle comes.
+    /// Asks for a corner of the screen and waits until it comes.
     pub async fn picture(&mut self) -> Result<(), Failure> {
-        // Raw encoding only: type 2, one encoding, 0.
-        self.send(&[2, 0, 0, 1, 0, 0, 0, 0]).await?;
-        let (width, height) = (16u16.to_be_bytes(), 16u16.to_be_bytes());
-        self.send(&[3, 0, 0, 0, 0, 0, width[0], width[1], height[0], height[1]])
-            .await?;
-        let head = self.take(4).await?;
-        if head[0] != 0 {
-            return Err(format!("expected a picture, got message {}", head[0]).into());
-        }
-        Ok(())
+        let corner = Area {
+            width: 16,
+            height: 16,
+        };
+        self.display.part(corner).await.map(drop)
+    }
+
+    /// Asks for the whole screen and waits until all of it is there; gives the number of bytes.
+    pub async fn frame(&mut self) -> Result<u64, Failure> {
+        self.display.frame().await
+    }
+
+    /// The display alone.
+    pub fn into_display(self) -> Display<Socket> {
+        self.display
+    }
+
+    /// Closes the connection as a viewer that goes away does.
+    pub async fn close(self) -> Result<(), Failure> {
+        let mut socket = self.display.into_wire();
+        Ok(tokio::time::timeout(STEP_LIMIT, socket.close(None)).await??)
     }
 
     /// Waits until the server closes, and gives the close code.
-    pub async fn closed(mut self, limit: Duration) -> Result<u16, Failure> {
+    pub async fn closed(self, limit: Duration) -> Result<u16, Failure> {
+        let mut socket = self.display.into_wire();
         let waiting = async {
-            while let Some(message) = self.socket.next().await {
+            while let Some(message) = socket.next().await {
                 match message {
                     Ok(Message::Close(frame)) => return frame.map_or(1005, |f| u16::from(f.code)),
                     Ok(_) => {}
@@ -152,22 +144,20 @@ impl Viewer {
         };
         Ok(tokio::time::timeout(limit, waiting).await?)
     }
+}
 
-    async fn send(&mut self, bytes: &[u8]) -> Result<(), Failure> {
-        Ok(self.socket.send(Message::binary(bytes.to_vec())).await?)
-    }
-
-    async fn take(&mut self, count: usize) -> Result<Vec<u8>, Failure> {
-        while self.buffer.len() < count {
-            let message = tokio::time::timeout(STEP_LIMIT, self.socket.next()).await?;
-            match message.ok_or("the connection ended")?? {
-                Message::Binary(bytes) => self.buffer.extend_from_slice(&bytes),
-                Message::Close(frame) => return Err(format!("closed: {frame:?}").into()),
-                _ => {}
-            }
-        }
-        Ok(self.buffer.drain(..count).collect())
-    }
+/// Connects with TLS to a server whose certificate is its own.
+pub async fn tls(host: &str, port: u16) -> Result<TlsStream<TcpStream>, Failure> {
+    let verifier = AnyCertificate(Arc::new(ring::default_provider()));
+    let config = rustls::ClientConfig::builder()
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_no_client_auth();
+    let tcp = TcpStream::connect((host, port)).await?;
+    tcp.set_nodelay(true)?;
+    let name = ServerName::try_from(host.to_owned())?;
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+    Ok(connector.connect(name, tcp).await?)
 }
 
 /// Takes any certificate, but checks that the server has its key.

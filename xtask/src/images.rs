@@ -127,6 +127,28 @@ pub(crate) fn all() -> Result<(), ImagesError> {
     })
 }
 
+/// Gives images further names in the cluster, for tests that need the same content under another one.
+pub(crate) fn second_names() -> Result<(), ImagesError> {
+    let paths = Paths::load()?;
+    let small = [Image::Fastx, Image::Nats, Image::FastxStore];
+    let wanted: [(&[Image], &str, &str); 2] = [
+        (&[Image::Fastx], REGISTRY, "again"),
+        (&small, "example.internal/mirror", "renamed"),
+    ];
+    for (images, registry, tag) in wanted {
+        for &image in images {
+            match cluster::provider(None, &paths) {
+                Provider::Local => {
+                    let name = image.reference(REGISTRY, TAG);
+                    store::tag(&paths, &name, &image.reference(registry, tag))?;
+                }
+                Provider::Kind => kind(image, registry, tag)?,
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Runs `cargo xtask images`.
 pub(crate) fn run(args: &Args) -> Result<(), ImagesError> {
     let paths = Paths::load()?;
@@ -138,7 +160,7 @@ pub(crate) fn run(args: &Args) -> Result<(), ImagesError> {
     for &image in names {
         match cluster::provider(args.provider, &paths) {
             Provider::Local => local(image, args, &paths)?,
-            Provider::Kind => kind(image, args)?,
+            Provider::Kind => kind(image, &args.registry, &args.tag)?,
         }
     }
     Ok(())
@@ -187,8 +209,8 @@ fn local(image: Image, args: &Args, paths: &Paths) -> Result<(), ImagesError> {
     Ok(())
 }
 
-fn kind(image: Image, args: &Args) -> Result<(), ImagesError> {
-    let name = image.reference(&args.registry, &args.tag);
+fn kind(image: Image, registry: &str, tag: &str) -> Result<(), ImagesError> {
+    let name = image.reference(registry, tag);
     say(&format!("{name}: docker build"));
     let mut docker = Command::new("docker");
     docker

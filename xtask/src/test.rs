@@ -23,7 +23,7 @@ const RESOURCES: [&str; 10] = [
 /// Which tests to run.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Also what takes long: the whole matrix of the web client
+    /// Also what takes long: the whole matrix of the web client, and 200 random kills
     #[arg(long)]
     all: bool,
     /// Only what needs no cluster
@@ -80,29 +80,18 @@ fn all(args: &Args, steps: &mut Steps) -> Result<(), Failure> {
     })?;
     steps.run(
         "the whole product in a cluster, with a real browser",
-        "5 min",
+        "1 min",
         || {
             demo::up()?;
-            demo::check()?;
-            let flow = in_cluster(
-                &paths,
-                &[
-                    "test",
-                    "--quiet",
-                    "--package",
-                    "fastx-tests",
-                    "--test",
-                    "flow",
-                    "--",
-                    "--test-threads=1",
-                ],
-            );
-            if flow.is_err() {
-                demo::describe(&paths);
-            }
-            flow
+            demo::check()
         },
     )?;
+    steps.run("the whole product under faults", "4 min", || {
+        faults(args, &paths)
+    })?;
+    steps.run("sites of their own beside the demo", "3 min", || {
+        described(&paths, in_cluster(&paths, &of_tests("sites", 3)))
+    })?;
     steps.run("take everything down", "5 s", demo::down)
 }
 
@@ -150,13 +139,47 @@ fn web_tests(args: &Args, steps: &mut Steps) -> Result<(), Failure> {
     })
 }
 
-fn in_cluster(paths: &Paths, arguments: &[&str]) -> Result<(), Failure> {
+/// One after the other: each kills something that the next one needs.
+fn faults(args: &Args, paths: &Paths) -> Result<(), Failure> {
+    images::second_names()?;
+    let mut flow = cargo(&of_tests("flow", 1));
+    flow.env("KUBECONFIG", paths.kubeconfig());
+    if args.all {
+        flow.env("FASTX_KILLS", "200");
+    }
+    described(paths, process::run(&mut flow).map_err(Failure::from))
+}
+
+fn of_tests(name: &'static str, threads: u8) -> Vec<String> {
+    let threads = format!("--test-threads={threads}");
+    [
+        "test",
+        "--quiet",
+        "--package",
+        "fastx-tests",
+        "--test",
+        name,
+        "--",
+        &threads,
+    ]
+    .map(str::to_owned)
+    .into()
+}
+
+fn described(paths: &Paths, result: Result<(), Failure>) -> Result<(), Failure> {
+    if result.is_err() {
+        demo::describe(paths);
+    }
+    result
+}
+
+fn in_cluster<A: AsRef<std::ffi::OsStr>>(paths: &Paths, arguments: &[A]) -> Result<(), Failure> {
     let mut command = cargo(arguments);
     command.env("KUBECONFIG", paths.kubeconfig());
     process::run(&mut command).map_err(Failure::from)
 }
 
-fn cargo(arguments: &[&str]) -> Command {
+fn cargo<A: AsRef<std::ffi::OsStr>>(arguments: &[A]) -> Command {
     let mut command = Command::new("cargo");
     command.args(arguments).current_dir(cluster::root());
     command

@@ -2,11 +2,10 @@
 
 use fastx_core::wire::decision::Decision;
 use fastx_tests::Failure;
+use fastx_tests::demo::{Demo, terminal};
 use fastx_tests::viewer::Viewer;
 use reqwest::Method;
 use serde_json::json;
-
-use crate::cluster::{Demo, terminal};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_start_can_be_explained() -> Result<(), Failure> {

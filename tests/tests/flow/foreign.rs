@@ -1,11 +1,10 @@
 //! A second login tries everything of the first's, and gets nothing.
 
 use fastx_tests::Failure;
+use fastx_tests::demo::{Demo, terminal};
 use fastx_tests::viewer::{Viewer, ticket};
 use reqwest::Method;
 use serde_json::json;
-
-use crate::cluster::{Demo, terminal};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_user_gets_nothing() -> Result<(), Failure> {

@@ -3,7 +3,8 @@
 //! The addresses are those of `manifests/examples/50-addresses.yaml`.
 
 mod choosing;
-mod cluster;
 mod foreign;
+mod rollout;
 mod store;
+mod storm;
 mod survival;

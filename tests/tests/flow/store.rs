@@ -11,7 +11,7 @@ use kube::api::Api;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::cluster::{Demo, NAMESPACE, of_component};
+use fastx_tests::demo::{Demo, NAMESPACE, of_component};
 
 /// Port of the MongoDB protocol.
 const PORT: u16 = 27017;

@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use fastx_tests::Failure;
+use fastx_tests::demo::{Demo, of_component, of_node, of_operator, terminal};
 use fastx_tests::eventually::eventually;
 use fastx_tests::viewer::Viewer;
-
-use crate::cluster::{Demo, of_component, of_node, of_operator, terminal};
 
 /// What is killed: a name for people, the pods, and a part of the command line.
 struct Victim {

@@ -1,0 +1,6 @@
+//! Whole sites of their own beside the demo, for what would disturb it; and the demo's operator while nothing happens.
+//!
+//! These tests mostly wait, so they run beside each other.
+
+mod renamed;
+mod rest;
