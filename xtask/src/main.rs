@@ -41,6 +41,12 @@ enum Chore {
     },
     /// Build the web client
     Web,
+    /// Measure the demo beside other programs: start, reattach, relay, operator-rest, memory
+    Bench {
+        /// What to measure, and `--quick` for a rough look
+        #[arg(required = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -63,6 +69,7 @@ fn run(chore: Chore) -> Result<(), Failure> {
         Chore::Tidy => Ok(tidy::run()?),
         Chore::Generate { check } => generate(check),
         Chore::Web => web::build(&cluster::Paths::load()?),
+        Chore::Bench { arguments } => bench(&arguments),
     }
 }
 
@@ -87,6 +94,18 @@ fn generate(check: bool) -> Result<(), Failure> {
     ]);
     cargo
         .args(check.then_some("--check"))
+        .current_dir(cluster::root());
+    Ok(cluster::process::run(&mut cargo)?)
+}
+
+/// Built like what goes into images: an unoptimised viewer would measure itself.
+fn bench(arguments: &[String]) -> Result<(), Failure> {
+    let mut cargo = std::process::Command::new("cargo");
+    cargo
+        .args(["run", "--quiet", "--profile", "image"])
+        .args(["--package", "fastx-benches", "--"])
+        .args(arguments)
+        .env("KUBECONFIG", cluster::Paths::load()?.kubeconfig())
         .current_dir(cluster::root());
     Ok(cluster::process::run(&mut cargo)?)
 }

@@ -41,6 +41,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "fastx-cli",
         &["fastx-core", "fastx-crds", "fastx-bus", "fastx-lifecycle"],
     ),
+    (
+        "fastx-benches",
+        &["fastx-core", "fastx-lifecycle", "fastx-tests"],
+    ),
 ];
 
 /// Crates that may know Kubernetes.
@@ -49,6 +53,7 @@ const KUBERNETES: &[&str] = &[
     "fastx-operator",
     "fastx-cli",
     "fastx-tests",
+    "fastx-benches",
     "xtask",
 ];
 

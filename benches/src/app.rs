@@ -1,0 +1,69 @@
+//! Runs one measurement against the demo and prints its figures.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::ValueEnum;
+use fastx_tests::Failure;
+use fastx_tests::demo::Demo;
+
+use crate::figure::Figure;
+use crate::{memory, reattach, relay, rest, start};
+
+/// What to measure.
+#[derive(Debug, clap::Parser)]
+#[command(
+    name = "cargo xtask bench",
+    about = "Measures the demo beside other programs; needs `make demo`, and root for looking into its pods"
+)]
+pub(crate) struct Args {
+    /// What to measure
+    #[arg(value_enum)]
+    name: Name,
+    /// Fewer rounds: shows that it works, its figures are rough
+    #[arg(long)]
+    quick: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Name {
+    /// From the click to the first whole picture, beside a plain Xvnc in the same container
+    Start,
+    /// From the click to the whole picture of a session that runs, beside a connection to its socket
+    Reattach,
+    /// Latency and throughput of a display, direct and relayed, beside HAProxy with TLS
+    Relay,
+    /// Requests and memory of the operator while nothing changes
+    OperatorRest,
+    /// Memory of each process and of an idle session
+    Memory,
+}
+
+/// Measures and prints `name | ours | peer | ratio | aim | met`.
+pub(crate) async fn run(args: Args) -> ExitCode {
+    let result = measure(&args).await;
+    let mut out = std::io::stdout().lock();
+    let done = match &result {
+        Ok(figures) => figures
+            .iter()
+            .try_for_each(|figure| writeln!(out, "{figure}")),
+        Err(error) => writeln!(std::io::stderr(), "error: {error}"),
+    };
+    if result.is_ok() && done.is_ok() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+async fn measure(args: &Args) -> Result<Vec<Figure>, Failure> {
+    let demo = Demo::find().await?;
+    demo.ready().await?;
+    match args.name {
+        Name::Start => start::run(&demo, args.quick).await,
+        Name::Reattach => reattach::run(&demo, args.quick).await,
+        Name::Relay => relay::run(&demo, args.quick).await,
+        Name::OperatorRest => rest::run(&demo, args.quick).await,
+        Name::Memory => memory::run(&demo).await,
+    }
+}
