@@ -84,7 +84,6 @@ mod tests {
         use Reach::{Any, Nothing, Own};
         let expected = |operation| match operation {
             Operation::SessionPut | Operation::TokenPut | Operation::DecisionPut => (Own, Nothing),
-            Operation::SessionPurge => (Any, Nothing),
             Operation::TokenCheck
             | Operation::TokenRevoke
             | Operation::TokenList
@@ -94,7 +93,7 @@ mod tests {
             | Operation::ConfigGet
             | Operation::ConfigPut
             | Operation::FleetGet => (Any, Any),
-            Operation::TryCount | Operation::TryForgive => (Any, Nothing),
+            Operation::SessionPurge | Operation::TryCount | Operation::TryForgive => (Any, Nothing),
             Operation::SessionStart
             | Operation::SessionAct
             | Operation::AccountGet

@@ -190,18 +190,11 @@ async fn dispatch(
             })
             .await
         }
-        Operation::TokenPut => {
-            with(request, async |body| tokens::put(core, caller, body).await).await
-        }
-        Operation::TokenCheck => with(request, async |body| tokens::check(core, &body).await).await,
-        Operation::TokenRevoke => {
-            with(request, async |body| {
-                tokens::revoke(core, caller, &body).await
-            })
-            .await
-        }
-        Operation::TokenList => with(request, async |body| tokens::list(core, &body).await).await,
-        Operation::TokenLabel => with(request, async |body| tokens::label(core, &body).await).await,
+        Operation::TokenPut
+        | Operation::TokenCheck
+        | Operation::TokenRevoke
+        | Operation::TokenList
+        | Operation::TokenLabel => of_tokens(core, caller, operation, request).await,
         Operation::PasswordCheck => {
             with(request, async |body| {
                 passwords::check(core, caller, body).await
@@ -240,6 +233,30 @@ async fn dispatch(
         | Operation::SessionAct
         | Operation::AccountGet
         | Operation::JoinAsk => false,
+    }
+}
+
+/// The part of [`dispatch`] that is about logins.
+async fn of_tokens(
+    core: &Arc<Core>,
+    caller: &CallerId,
+    operation: Operation,
+    request: Incoming,
+) -> bool {
+    match operation {
+        Operation::TokenPut => {
+            with(request, async |body| tokens::put(core, caller, body).await).await
+        }
+        Operation::TokenCheck => with(request, async |body| tokens::check(core, &body).await).await,
+        Operation::TokenRevoke => {
+            with(request, async |body| {
+                tokens::revoke(core, caller, &body).await
+            })
+            .await
+        }
+        Operation::TokenList => with(request, async |body| tokens::list(core, &body).await).await,
+        Operation::TokenLabel => with(request, async |body| tokens::label(core, &body).await).await,
+        _ => false,
     }
 }
 

@@ -1,5 +1,7 @@
 //! What many sign-ins leave behind in the memory of a manager: a process of its own, so that nothing else counts.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::time::Duration;
 
 use fastx_bus::{Bus, Hub};

@@ -136,14 +136,7 @@ pub async fn build(config: Config, bus: BusSource, shutdown: Shutdown) -> Result
         addr: config.health_addr,
         source,
     })?;
-    let listener =
-        TcpListener::bind(config.web_addr)
-            .await
-            .map_err(|source| StartError::Listen {
-                name: "FX_WEB_ADDR",
-                addr: config.web_addr,
-                source,
-            })?;
+    let listener = listen(config.web_addr).await?;
     let web_addr = listener.local_addr().unwrap_or(config.web_addr);
     let keys = Keys::load(&config.local_dir, &mut rand::rng())?;
     let hints = Hints::new(!CertFiles::in_dir(&config.tls_dir).cert.exists());
@@ -186,6 +179,16 @@ pub async fn build(config: Config, bus: BusSource, shutdown: Shutdown) -> Result
         tasks,
         alone,
     })
+}
+
+async fn listen(addr: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(addr)
+        .await
+        .map_err(|source| StartError::Listen {
+            name: "FX_WEB_ADDR",
+            addr,
+            source,
+        })
 }
 
 /// What is there before the node itself.

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 )]
 pub struct Home {
     /// Name of a claim that exists. It is never deleted. Whoever sets it must be allowed to create Pods in the
-    /// namespace, or to `use` this PersistentVolumeClaim.
+    /// namespace, or to `use` this claim.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = 253),
@@ -108,7 +108,7 @@ pub struct ExtraVolume {
     #[schemars(length(min = 2, max = 512), regex(pattern = r"^/[^:\s]+$"))]
     pub mount_path: String,
     /// Name of a claim. Whoever sets it must be allowed to create Pods in the namespace, or to `use` this
-    /// PersistentVolumeClaim.
+    /// claim.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = 253),

@@ -81,7 +81,7 @@ impl Displays {
                     .await;
             }
             Ok(claims) if claims.aud == self.node().me => {
-                self.serve_here(socket, &id, &ticket, way).await
+                self.serve_here(socket, &id, &ticket, way).await;
             }
             // Relayed unopened: only the session's node can tell whether it is good.
             Ok(claims) => {
@@ -106,7 +106,7 @@ impl Displays {
             }
             Err(error) => {
                 self.refuse(socket, Close::refused(&error.to_string()))
-                    .await
+                    .await;
             }
         }
     }

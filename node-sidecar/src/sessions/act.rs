@@ -207,7 +207,7 @@ impl Sessions {
             Ok(_) => {}
             // Its server is not there: what the managers know decides.
             Err(problem) if matches!(problem.status, 502..=504) => {
-                self.purge_record(user, id).await?
+                self.purge_record(user, id).await?;
             }
             Err(problem) => return Err(problem),
         }

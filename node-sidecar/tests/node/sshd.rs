@@ -68,10 +68,11 @@ fn run(program: &str, words: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
-fn write(path: PathBuf, text: &str, mode: u32) {
+fn write(path: impl AsRef<Path>, text: &str, mode: u32) {
+    let path = path.as_ref();
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    std::fs::write(&path, text).unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+    std::fs::write(path, text).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
 }
 
 fn free_port() -> u16 {
@@ -168,7 +169,7 @@ impl Sshd {
                 "#!/bin/sh\nexec nsenter --mount=/proc/{}/ns/mnt /usr/bin/{name} \"$@\"\n",
                 self.child.id()
             );
-            write(path.clone(), &text, 0o755);
+            write(&path, &text, 0o755);
             path
         };
         Programs {
@@ -182,7 +183,7 @@ impl Sshd {
     pub(crate) fn link(&self) -> PathBuf {
         let path = self.dir.join("fastx-link");
         let text = "#!/bin/sh\necho \"$(id -un) $*\" > ~/link\n";
-        write(path.clone(), text, 0o755);
+        write(&path, text, 0o755);
         path
     }
 }

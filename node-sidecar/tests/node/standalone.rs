@@ -123,7 +123,7 @@ async fn a_server_alone_finds_everything_after_a_restart() {
             let answer = ada.post(&node, "sessions", body).await;
             let id = answer.json()["session"]["id"].as_str().map(str::to_owned);
             *started.lock().await = id.clone().unwrap_or_default();
-            id.map(drop).ok_or(format!("{answer:?}"))
+            id.map(drop).ok_or_else(|| format!("{answer:?}"))
         })
         .await;
         started.into_inner()
