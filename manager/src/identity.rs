@@ -43,9 +43,16 @@ pub(crate) async fn admin(
     if !logins_count(core, root, &peeked).await? {
         return Err(refuse("logins issued by that server do not count"));
     }
-    let key = signing_key(core, &peeked)
-        .await?
-        .ok_or_else(|| refuse("the server that issued it is not known"))?;
+    let key = signing_key(core, &peeked).await?.ok_or_else(|| {
+        // Just after its start a server is heard of a moment later than its users.
+        Problem::unavailable(
+            "server-unheard",
+            format!(
+                "The managers have not heard of the server {} yet.",
+                peeked.iss
+            ),
+        )
+    })?;
     let claims: Claims =
         token::verify(Kind::Login, text, &key).map_err(|e| refuse(&e.to_string()))?;
     let record = tokens::find(core, &claims.jti)

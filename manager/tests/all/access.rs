@@ -6,8 +6,8 @@ use fastx_core::secret::Secret;
 use fastx_core::subject::{Operation, Side};
 use fastx_core::wire::decision::Decision;
 use fastx_core::wire::operations::{
-    ConfigGet, DecisionGet, DecisionPut, Empty, PasswordCheck, SignInTry, TokenCheck, TokenLabel,
-    TokenList, TokenPut, TokenRevoke,
+    ConfigGet, DecisionGet, DecisionPut, Empty, PasswordCheck, SessionPurge, SignInTry, TokenCheck,
+    TokenLabel, TokenList, TokenPut, TokenRevoke,
 };
 use fastx_lifecycle::clock;
 use fastx_manager::testing;
@@ -21,6 +21,10 @@ fn body(operation: Operation, server: &ServerId) -> Value {
     let login = "ada".parse().unwrap();
     let body = match operation {
         Operation::SessionPut => serde_json::to_value(put(vec![session(1, name, 1)], false)),
+        Operation::SessionPurge => serde_json::to_value(SessionPurge {
+            id: "00000000000000bb".parse().unwrap(),
+            by: login,
+        }),
         Operation::TokenPut => serde_json::to_value(TokenPut {
             token: token(name, name),
         }),
@@ -93,7 +97,10 @@ async fn all_operations_by_all_members() {
         );
         let expected = if owned {
             ["ok", "not-allowed", "not-allowed"]
-        } else if matches!(operation, Operation::TryCount | Operation::TryForgive) {
+        } else if matches!(
+            operation,
+            Operation::SessionPurge | Operation::TryCount | Operation::TryForgive
+        ) {
             ["ok", "ok", "not-allowed"]
         } else if operation == Operation::ConfigPut {
             // A node gets further only with the token of an administrator.

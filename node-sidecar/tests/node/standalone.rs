@@ -14,7 +14,7 @@ use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
 use crate::cluster::{TestNode, eventually, join};
-use crate::http::Client;
+use crate::http::{Answer, Client};
 
 fn config(dir: &Path) -> Config {
     let path = |name: &str| dir.join(name).to_string_lossy().into_owned();
@@ -79,6 +79,20 @@ fn users(dir: &Path) {
     }
 }
 
+/// Puts settings, once the managers have heard of the server.
+async fn put(node: &TestNode, admin: &Client, path: &str, body: &Value) -> Answer {
+    eventually("the managers know the server", || async {
+        let answer = admin
+            .call(node, Method::PUT, path, Some(body.clone()))
+            .await;
+        if answer.problem().1 == "server-unheard" {
+            return Err(format!("{answer:?}"));
+        }
+        Ok(answer)
+    })
+    .await
+}
+
 /// Lets `ada` use the server as the user that the test runs as.
 async fn admit(node: &TestNode, admin: &Client) {
     let before = admin.get(node, "system/local").await;
@@ -91,15 +105,10 @@ async fn admit(node: &TestNode, admin: &Client) {
         "logins": ["ada"], "linuxUser": "user", "uid": rustix::process::geteuid().as_raw()
     });
     change["document"]["somethingNew"] = json!({"kept": true});
-    let put = async |body: Value| {
-        admin
-            .call(node, Method::PUT, "system/local", Some(body))
-            .await
-    };
-    let stored = put(change.clone()).await;
+    let stored = put(node, admin, "system/local", &change).await;
     assert_eq!(stored.status, 200, "{stored:?}");
     assert_eq!(
-        put(change).await.problem(),
+        put(node, admin, "system/local", &change).await.problem(),
         (409, "config-changed".to_owned())
     );
     let read = admin.get(node, "system/local").await.json();
@@ -169,9 +178,7 @@ async fn settings_of_all_servers_are_checked_and_take_effect() {
     assert_eq!(before["managedBy"], "");
     let put = async |document: Value| {
         let body = json!({"generation": before["generation"], "document": document});
-        admin
-            .call(&node, Method::PUT, "system/global", Some(body))
-            .await
+        put(&node, &admin, "system/global", &body).await
     };
     let mut document = before["document"].clone();
     document["methods"] = json!(["telnet"]);
