@@ -23,9 +23,19 @@ use crate::locks::{read, write};
 pub struct Fleet {
     me: ServerId,
     view: Arc<RwLock<View>>,
-    /// Whether a manager has ever told the whole view.
-    told: Arc<watch::Sender<bool>>,
+    /// How much managers have ever told.
+    told: Arc<watch::Sender<Told>>,
     events: Events,
+}
+
+/// How much managers have told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Told {
+    Nothing,
+    /// The whole view, which may be older than this node's first heartbeat.
+    View,
+    /// A view with this node in it.
+    Me,
 }
 
 impl Fleet {
@@ -34,16 +44,19 @@ impl Fleet {
         Self {
             me,
             view: Arc::default(),
-            told: Arc::new(watch::Sender::new(false)),
+            told: Arc::new(watch::Sender::new(Told::Nothing)),
             events,
         }
     }
 
     /// Waits until a manager has told the whole view; a node that has just started does not know it yet.
+    ///
+    /// In the first view after its start a node may be missing itself: that one is waited out, too.
     pub async fn told(&self, limit: Duration) -> Result<(), Problem> {
         let mut told = self.told.subscribe();
-        let waiting = tokio::time::timeout(limit, told.wait_for(|told| *told)).await;
-        if waiting.is_ok() {
+        let waiting = told.wait_for(|told| *told == Told::Me);
+        let in_time = tokio::time::timeout(limit, waiting).await.is_ok();
+        if in_time || *self.told.borrow() != Told::Nothing {
             return Ok(());
         }
         let detail =
@@ -92,7 +105,7 @@ impl Fleet {
             differences(&before, &view)
         };
         self.tell(changes);
-        self.told.send_replace(true);
+        self.note_told();
     }
 
     /// Applies a batch; true when a snapshot is needed.
@@ -107,7 +120,21 @@ impl Fleet {
             }
         };
         self.tell(changes);
+        self.note_told();
         false
+    }
+
+    fn note_told(&self) {
+        let now = if read(&self.view).servers.contains_key(&self.me) {
+            Told::Me
+        } else {
+            Told::View
+        };
+        self.told.send_if_modified(|told| {
+            let more = now > *told;
+            *told = (*told).max(now);
+            more
+        });
     }
 
     /// What the node itself has is told by the node itself, sooner.
@@ -247,6 +274,28 @@ mod tests {
         );
         fleet.reset(snapshot(vec![session("a", "x", 2), session("c", "me", 1)]));
         assert_eq!(told(&events, 2), ["+a v2", "-b of ada"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_view_without_this_node_is_waited_out() {
+        let fleet = Fleet::new("me".parse().unwrap(), Events::new("e".to_owned()));
+        let limit = Duration::from_secs(5);
+        let waited = async || {
+            let begun = tokio::time::Instant::now();
+            (fleet.told(limit).await.is_ok(), begun.elapsed() >= limit)
+        };
+        assert_eq!(waited().await, (false, true), "nobody has told anything");
+        let snapshot = |sequence, servers| FleetSnapshot {
+            epoch: 1,
+            sequence,
+            servers: serde_json::from_value(servers).unwrap(),
+            sessions: vec![],
+        };
+        fleet.reset(snapshot(1, json!([])));
+        assert_eq!(waited().await, (true, true), "older than this node");
+        let me = json!({"server": {"serverId": "me"}, "lastSeen": "1970-01-01T00:00:00Z", "online": true});
+        fleet.reset(snapshot(2, json!([me])));
+        assert_eq!(waited().await, (true, false));
     }
 
     #[test]
