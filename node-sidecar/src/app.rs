@@ -22,7 +22,7 @@ use tokio::sync::{Notify, watch};
 use tokio_util::task::TaskTracker;
 
 use crate::accounts::Accounts;
-use crate::config::Config;
+use crate::config::{Config, Place};
 use crate::configuration::{self, Configuration};
 use crate::connection::{self, Broker};
 use crate::display::{Displays, Tickets};
@@ -30,7 +30,8 @@ use crate::events::Events;
 use crate::fleet::{self, Fleet};
 use crate::hints::Hints;
 use crate::keys::{Keys, random_hex};
-use crate::links::{Hub, LinkPolicy, install_link};
+use crate::links::launch::{Launcher, Ways};
+use crate::links::{Hub, install_link};
 use crate::logins::{self, Logins};
 use crate::metrics::Metrics;
 use crate::node::{Node, Parts};
@@ -220,6 +221,8 @@ async fn assemble(
         configuration.clone(),
         fleet.clone(),
     );
+    let accounts = accounts(config, &configuration, shutdown);
+    let hub = hub(config, &accounts).await?;
     let balancer = Balancer::spawn(WorkerCommand::current_exe().map_err(StartError::Program)?);
     let made = sessions::Parts {
         me: me.clone(),
@@ -228,8 +231,9 @@ async fn assemble(
         fleet: fleet.clone(),
         transport: transport.clone(),
         logins: logins.clone(),
-        hub: hub(config, &configuration, shutdown).await?,
-        accounts: Accounts::new(config.accounts.clone()),
+        hub,
+        accounts,
+        launcher: Launcher::new(config.passwordless, Ways::default()),
         events: events.clone(),
         chooser: Chooser::new(balancer.clone()),
         news: news.clone(),
@@ -325,37 +329,21 @@ fn follow(
     node.sessions().spawn(tasks, shutdown);
 }
 
-/// Listens for links of the users that the configuration names.
-async fn hub(
-    config: &Config,
-    configuration: &Configuration,
-    shutdown: &Shutdown,
-) -> Result<Hub, StartError> {
-    match install_link(&config.link_binary, &config.link_dir) {
-        Ok(changed) => tracing::info!(changed, "the link program is in place"),
-        // A desktop that has one already goes on with it.
-        Err(error) => {
-            tracing::warn!(error = %telemetry::chain(&error), "the link program is not in place");
-        }
+/// The users of this place: whom configuration names in a pod, whom the name service knows on a host.
+fn accounts(config: &Config, configuration: &Configuration, shutdown: &Shutdown) -> Accounts {
+    if config.place == Place::Host {
+        return Accounts::new(config.accounts.clone());
     }
-    let policy_of = |configuration: &Configuration| LinkPolicy {
-        allowed_uids: configuration
-            .current()
-            .node
-            .users
-            .iter()
-            .map(|u| u.uid)
-            .collect(),
-    };
-    let (sender, policy) = watch::channel(policy_of(configuration));
+    let users_of = |configuration: &Configuration| configuration.current().node.users.clone();
+    let (sender, users) = watch::channel(users_of(configuration));
     let (configuration, shutdown) = (configuration.clone(), shutdown.clone());
     tokio::spawn(async move {
         let mut changes = configuration.watch();
         loop {
-            sender.send_if_modified(|policy| {
-                let new = policy_of(&configuration);
-                let differs = *policy != new;
-                *policy = new;
+            sender.send_if_modified(|users| {
+                let new = users_of(&configuration);
+                let differs = *users != new;
+                *users = new;
                 differs
             });
             tokio::select! {
@@ -364,7 +352,22 @@ async fn hub(
             }
         }
     });
-    Ok(Hub::bind(&config.link_dir, policy).await?)
+    Accounts::new(config.accounts.clone()).of_pod(users)
+}
+
+/// Listens for the links of these users.
+async fn hub(config: &Config, accounts: &Accounts) -> Result<Hub, StartError> {
+    // On a host users run the program that root installed, never one that this process could change.
+    if config.place == Place::Pod {
+        match install_link(&config.link_binary, &config.link_dir) {
+            Ok(changed) => tracing::info!(changed, "the link program is in place"),
+            // A desktop that has one already goes on with it.
+            Err(error) => {
+                tracing::warn!(error = %telemetry::chain(&error), "the link program is not in place");
+            }
+        }
+    }
+    Ok(Hub::bind(&config.link_dir, accounts.clone()).await?)
 }
 
 fn server_tls(

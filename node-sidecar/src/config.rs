@@ -7,6 +7,7 @@ use fastx_core::names::ServerId;
 use fastx_lifecycle::env::{SettingError, Source};
 
 use crate::accounts;
+use crate::links::launch::Passwordless;
 use crate::ssh::{KnownHosts, Target, Tools};
 
 /// Whether the node belongs to a cluster, `FX_CLUSTER`.
@@ -36,9 +37,33 @@ impl Membership {
     }
 }
 
+/// Where the node runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// Beside a desktop container; configuration names its users.
+    Pod,
+    /// On a host whose own users have sessions.
+    Host,
+}
+
+impl std::str::FromStr for Place {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "pod" => Ok(Self::Pod),
+            "host" => Ok(Self::Host),
+            _ => Err(format!("must be `pod` or `host`, not `{text}`")),
+        }
+    }
+}
+
 /// What the settings mean.
 #[derive(Debug, Clone)]
 pub struct Config {
+    /// Whose users have sessions here, `FX_PLACE`.
+    pub place: Place,
+    /// Whose links start without a password on a host, `FX_PASSWORDLESS_LINKS`.
+    pub passwordless: Passwordless,
     /// Folder of `broker.json`, `FX_CONFIG_DIR`.
     pub config_dir: PathBuf,
     /// Folder of the node's own state, `FX_LOCAL_DIR`.
@@ -96,6 +121,8 @@ impl Config {
         )?;
         ssh.port = source.parse("FX_SSH_PORT", ssh.port)?;
         Ok(Self {
+            place: source.parse("FX_PLACE", Place::Pod)?,
+            passwordless: source.parse("FX_PASSWORDLESS_LINKS", Passwordless::default())?,
             config_dir: path("FX_CONFIG_DIR", "/etc/fastx"),
             local_dir: path("FX_LOCAL_DIR", "/var/lib/fastx"),
             link_dir: path("FX_LINK_DIR", "/run/fastx"),
@@ -138,6 +165,10 @@ mod tests {
         assert_eq!(config.web_addr.port(), 3300);
         assert_eq!(config.local_dir, PathBuf::from("/var/lib/fastx"));
         assert_eq!(config.server_id, None);
+        assert_eq!(config.place, Place::Pod);
+        let host = Config::load(&Map::from([("FX_PLACE", "host")])).unwrap();
+        assert_eq!(host.place, Place::Host);
+        assert!(Config::load(&Map::from([("FX_PLACE", "moon")])).is_err());
     }
 
     #[test]

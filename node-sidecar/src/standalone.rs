@@ -187,6 +187,8 @@ mod tests {
 
     fn config(dir: &Path, membership: Membership) -> Config {
         Config {
+            place: crate::config::Place::Pod,
+            passwordless: crate::links::launch::Passwordless::Disable,
             config_dir: dir.join("etc"),
             local_dir: dir.join("var"),
             membership,

@@ -7,9 +7,11 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use fastx_core::names::SessionId;
+use fastx_core::wire::config::NodeUsers;
 use fastx_core::wire::link::LinkStart;
 use fastx_core::wire::session::SessionState;
-use fastx_node::links::{Hub, LinkEvent, LinkPolicy};
+use fastx_node::accounts::Accounts;
+use fastx_node::links::{Hub, LinkEvent};
 use tokio::io::AsyncReadExt;
 use tokio::sync::watch;
 
@@ -54,10 +56,12 @@ async fn a_session_outlives_the_link_that_started_it() {
     let dir = tempfile::tempdir().expect("a folder");
     let home = tempfile::tempdir().expect("a folder");
     let uid = rustix::process::getuid().as_raw();
-    let policy = watch::Sender::new(LinkPolicy {
-        allowed_uids: vec![uid],
-    });
-    let hub = Hub::bind(dir.path(), policy.subscribe())
+    let users = watch::Sender::new(Some(NodeUsers {
+        logins: vec!["ada".to_owned()],
+        linux_user: "user".to_owned(),
+        uid,
+    }));
+    let hub = Hub::bind(dir.path(), Accounts::pod(users.subscribe()))
         .await
         .expect("the hub listens");
     let mut events = hub.events();

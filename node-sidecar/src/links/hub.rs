@@ -10,12 +10,15 @@ use std::time::Duration;
 use fastx_core::names::SessionId;
 use fastx_core::wire::link::{LinkCall, LinkResult, LinkSession, LinkStart, SOCKET_NAME};
 use fastx_core::wire::problem::Problem;
+use fastx_lifecycle::telemetry;
 use rustix::net::{AddressFamily, SocketType, sockopt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{debug, info, warn};
+
+use crate::accounts::Accounts;
 
 use super::connection::{self, Answer, Link, NoAnswer, lock};
 
@@ -26,13 +29,6 @@ const ABSENCE: Duration = Duration::from_secs(3);
 const START: Duration = Duration::from_secs(15);
 const TERMINATE: Duration = Duration::from_secs(15);
 const SHORT: Duration = Duration::from_secs(5);
-
-/// Whose links are let in.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct LinkPolicy {
-    /// Users by number.
-    pub allowed_uids: Vec<u32>,
-}
 
 /// What happens at the links.
 #[derive(Debug, Clone, PartialEq)]
@@ -84,7 +80,7 @@ struct Users {
 #[derive(Debug)]
 struct Shared {
     users: Mutex<Users>,
-    policy: watch::Receiver<LinkPolicy>,
+    accounts: Accounts,
     events: broadcast::Sender<LinkEvent>,
     /// Counts joins, so that a call can wait for the next one.
     joins: watch::Sender<u64>,
@@ -99,14 +95,14 @@ pub struct Hub {
 
 impl Hub {
     /// Listens on the socket in `dir`; one that a former process left there is replaced.
-    pub async fn bind(dir: &Path, policy: watch::Receiver<LinkPolicy>) -> Result<Self, HubError> {
+    pub async fn bind(dir: &Path, accounts: Accounts) -> Result<Self, HubError> {
         let path = dir.join(SOCKET_NAME);
         let listener = listen(&path)
             .await
             .map_err(|source| HubError { path, source })?;
         let shared = Arc::new(Shared {
             users: Mutex::default(),
-            policy,
+            accounts,
             events: broadcast::Sender::new(1024),
             joins: watch::Sender::new(0),
         });
@@ -140,6 +136,11 @@ impl Hub {
     /// Whether the user's link is there.
     pub fn present(&self, uid: u32) -> bool {
         self.shared.link(uid).is_some()
+    }
+
+    /// Waits for the user's link; whether it came.
+    pub async fn joined_within(&self, uid: u32, limit: Duration) -> bool {
+        self.shared.wait(uid, Instant::now() + limit).await.is_ok()
     }
 
     /// What the user's link found wrong on its side, for people.
@@ -204,15 +205,12 @@ impl Shared {
         lock(&self.users).links.get(&uid).cloned()
     }
 
-    fn allowed(&self, uid: u32) -> bool {
-        self.policy.borrow().allowed_uids.contains(&uid)
-    }
-
     /// Asks the user's link; asks the next one when it goes away, since every call may be repeated.
     async fn call(&self, uid: u32, what: LinkCall, limit: Duration) -> Result<Answer, Problem> {
         let until = Instant::now() + limit;
         loop {
-            let link = self.wait(uid, until).await?;
+            let absence = until.min(Instant::now() + ABSENCE);
+            let link = self.wait(uid, absence).await?;
             match link.ask(what.clone(), until).await {
                 Ok((LinkResult::Err(problem), _)) => return Err(problem),
                 Ok(answer) => return Ok(answer),
@@ -225,12 +223,11 @@ impl Shared {
 
     async fn wait(&self, uid: u32, until: Instant) -> Result<Arc<Link>, Problem> {
         let mut joins = self.joins.subscribe();
-        let limit = until.min(Instant::now() + ABSENCE);
         loop {
             if let Some(link) = self.link(uid) {
                 return Ok(link);
             }
-            match tokio::time::timeout_at(limit, joins.changed()).await {
+            match tokio::time::timeout_at(until, joins.changed()).await {
                 Ok(Ok(())) => {}
                 Ok(Err(_)) | Err(_) => return Err(absent(uid)),
             }
@@ -322,9 +319,6 @@ fn admit(stream: UnixStream, shared: &Arc<Shared>, stop: &CancellationToken) {
         Ok(credentials) => credentials.uid(),
         Err(error) => return warn!(%error, "the user behind a link is not known; refused"),
     };
-    if !shared.allowed(uid) {
-        return warn!(uid, "a link of a user who has no place here; refused");
-    }
     let Some(slot) = Slot::take(shared, uid) else {
         return warn!(uid, limit = PER_UID, "too many links of one user; refused");
     };
@@ -339,6 +333,9 @@ fn admit(stream: UnixStream, shared: &Arc<Shared>, stop: &CancellationToken) {
 }
 
 async fn attend(stream: &UnixStream, uid: u32, shared: &Arc<Shared>) {
+    if let Err(error) = shared.accounts.admit(uid).await {
+        return warn!(uid, error = %telemetry::chain(&error), "a link was refused");
+    }
     let (link, queue) = match connection::greet(stream, uid).await {
         Ok((link, queue)) => (Arc::new(link), queue),
         Err(fault) => return warn!(uid, %fault, "a link was sent away"),
@@ -353,7 +350,7 @@ async fn attend(stream: &UnixStream, uid: u32, shared: &Arc<Shared>) {
     };
     let fault = tokio::select! {
         fault = connection::serve(stream, &link, queue, changed) => Some(fault),
-        () = banned(shared, uid) => None,
+        () = shared.accounts.dismissed(uid) => None,
     };
     link.gone.cancel();
     shared.forget(&link);
@@ -363,18 +360,6 @@ async fn attend(stream: &UnixStream, uid: u32, shared: &Arc<Shared>) {
             debug!(uid, "link left");
         }
         Some(fault) => warn!(uid, %fault, "link sent away"),
-    }
-}
-
-async fn banned(shared: &Shared, uid: u32) {
-    let mut policy = shared.policy.clone();
-    let gone = policy
-        .wait_for(|p| !p.allowed_uids.contains(&uid))
-        .await
-        .is_err();
-    if gone {
-        // Nobody changes the policy any more: what was allowed stays so.
-        std::future::pending::<()>().await;
     }
 }
 

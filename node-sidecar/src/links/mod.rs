@@ -7,11 +7,12 @@ mod connection;
 mod frames;
 mod hub;
 mod install;
+pub mod launch;
 #[doc(hidden)]
 pub mod testing;
 
 #[cfg(test)]
 mod tests;
 
-pub use hub::{Hub, HubError, LinkEvent, LinkPolicy};
+pub use hub::{Hub, HubError, LinkEvent};
 pub use install::{InstallError, install_link};

@@ -11,6 +11,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use fastx_core::names::SessionId;
+use fastx_core::wire::config::NodeUsers;
 use fastx_core::wire::link::LinkStart;
 use fastx_core::wire::session::SessionState;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
@@ -18,10 +19,19 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{broadcast, watch};
 
 use super::testing::FakeLink;
-use super::{Hub, LinkEvent, LinkPolicy, install_link};
+use super::{Hub, LinkEvent, install_link};
+use crate::accounts::Accounts;
 
 fn me() -> u32 {
     rustix::process::getuid().as_raw()
+}
+
+fn users(uid: u32) -> NodeUsers {
+    NodeUsers {
+        logins: vec!["ada".to_owned()],
+        linux_user: "user".to_owned(),
+        uid,
+    }
 }
 
 fn id(n: u8) -> SessionId {
@@ -45,7 +55,7 @@ fn start(n: u8) -> LinkStart {
 
 struct World {
     dir: tempfile::TempDir,
-    policy: watch::Sender<LinkPolicy>,
+    users: watch::Sender<Option<NodeUsers>>,
     hub: Hub,
     events: broadcast::Receiver<LinkEvent>,
 }
@@ -53,14 +63,13 @@ struct World {
 impl World {
     async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let policy = watch::Sender::new(LinkPolicy {
-            allowed_uids: vec![me()],
-        });
-        let hub = Hub::bind(dir.path(), policy.subscribe()).await.unwrap();
+        let users = watch::Sender::new(Some(users(me())));
+        let accounts = Accounts::pod(users.subscribe());
+        let hub = Hub::bind(dir.path(), accounts).await.unwrap();
         let events = hub.events();
         Self {
             dir,
-            policy,
+            users,
             hub,
             events,
         }
@@ -208,7 +217,7 @@ async fn no_link_is_a_problem_that_says_what_to_do() {
 async fn only_allowed_users_are_let_in_and_a_changed_policy_sends_away() {
     let mut world = World::new().await;
     let _fake = world.joined().await;
-    world.policy.send_replace(LinkPolicy::default());
+    world.users.send_replace(None);
     assert_eq!(world.next().await, LinkEvent::Left { uid: me() });
     hung_up(world.dial()).await;
 }

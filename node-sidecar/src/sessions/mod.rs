@@ -6,7 +6,9 @@ mod geometry;
 mod idle;
 mod links;
 mod lookup;
+mod need;
 mod publish;
+mod reboot;
 mod registry;
 mod requests;
 mod revoked;
@@ -42,6 +44,7 @@ use crate::disk;
 use crate::events::{Change, Events};
 use crate::fleet::Fleet;
 use crate::links::Hub;
+use crate::links::launch::Launcher;
 use crate::locks::lock;
 use crate::logins::Logins;
 use crate::metrics::Metrics;
@@ -64,8 +67,10 @@ pub struct Parts {
     pub logins: Logins,
     /// Links of this node.
     pub hub: Hub,
-    /// Users of this host.
+    /// Users of this node.
     pub accounts: Accounts,
+    /// Starts their links.
+    pub launcher: Launcher,
     /// Stream of changes.
     pub events: Events,
     /// Runs the scripts.
@@ -106,7 +111,7 @@ impl Sessions {
     pub fn open(parts: Parts) -> Self {
         let dir = parts.local_dir.join("sessions");
         let registry = Registry::restore(parts.me.clone(), read_folder(&dir), clock::now());
-        Self {
+        let sessions = Self {
             inner: Arc::new(Inner {
                 dir,
                 registry: Mutex::new(registry),
@@ -120,7 +125,14 @@ impl Sessions {
                 recent: Mutex::default(),
                 parts,
             }),
+        };
+        let parts = &sessions.inner.parts;
+        if parts.accounts.is_host()
+            && let Some(boot) = reboot::current()
+        {
+            sessions.note_boot(&parts.local_dir, &boot);
         }
+        sessions
     }
 
     /// Starts everything that runs until shutdown.
@@ -179,15 +191,14 @@ impl Sessions {
         self.inner.viewers.all()
     }
 
-    /// Linux user that sessions of this login run as here.
+    /// The users of this node.
+    pub fn accounts(&self) -> &Accounts {
+        &self.inner.parts.accounts
+    }
+
+    /// Linux user that sessions of this login run as here, as far as it is known without asking the name service.
     pub fn uid_of(&self, login: &LoginName) -> Option<u32> {
-        let current = self.inner.parts.configuration.current();
-        let users = current.node.users.as_ref()?;
-        users
-            .logins
-            .iter()
-            .any(|l| l == login.as_str())
-            .then_some(users.uid)
+        self.accounts().known_uid(login)
     }
 
     /// The clipboard rule of an own session's profile.

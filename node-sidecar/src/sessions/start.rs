@@ -184,12 +184,8 @@ impl Sessions {
             ));
         }
         let current = self.inner.parts.configuration.current();
-        let uid = self.uid_of(&user.login).ok_or_else(|| {
-            Problem::forbidden(&format!(
-                "The server {} does not belong to {}.",
-                self.inner.parts.me, user.login
-            ))
-        })?;
+        let uid = self.accounts().uid(&user.login).await?;
+        self.need_link(user, uid, &request.id).await?;
         let own = self.resolve(&current, user, uid, request)?;
         let link = link_start(&current, &own.record);
         let id = own.record.id.clone();

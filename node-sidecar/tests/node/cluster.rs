@@ -12,7 +12,8 @@ use fastx_core::wire::config::{Application, ClusterPart, NodePart, NodeUsers, Pr
 use fastx_lifecycle::shutdown::Shutdown;
 use fastx_node::accounts::Programs;
 use fastx_node::app::{self, BusSource};
-use fastx_node::config::{Config, Membership};
+use fastx_node::config::{Config, Membership, Place};
+use fastx_node::links::launch::Passwordless;
 use fastx_node::links::testing::FakeLink;
 use fastx_node::node::Node;
 use fastx_node::ssh::Target;
@@ -142,6 +143,8 @@ impl Cluster {
         let path = |name: &str| dir.join(name);
         std::fs::create_dir_all(path("run")).unwrap();
         let config = Config {
+            place: Place::Pod,
+            passwordless: Passwordless::Disable,
             config_dir: path("etc"),
             local_dir: path("var"),
             link_dir: path("run"),

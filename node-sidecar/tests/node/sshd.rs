@@ -176,6 +176,7 @@ impl Sshd {
             getent: program("getent"),
             id: program("id"),
             limit: Duration::from_secs(10),
+            ..Programs::default()
         }
     }
 
