@@ -5,6 +5,7 @@
 
 mod backoff;
 mod clock;
+mod detach;
 mod environment;
 mod faults;
 mod folders;
@@ -15,7 +16,6 @@ mod journal;
 mod link;
 mod output;
 mod processes;
-
 mod store;
 mod supervise;
 mod windows;
@@ -30,13 +30,14 @@ use std::process::ExitCode;
 use environment::Environment;
 
 const USAGE: &str =
-    "usage: fastx-link init --dir DIR | run --dir DIR | supervise SESSION_DIR | version";
+    "usage: fastx-link init --dir DIR | run [--detach] --dir DIR | supervise SESSION_DIR | version";
 
 /// What the command line asks for.
 #[derive(Debug, PartialEq, Eq)]
 enum Task {
     Init(PathBuf),
     Run(PathBuf),
+    Detach(PathBuf),
     Supervise(PathBuf),
     Version,
 }
@@ -54,6 +55,7 @@ pub fn run(
     match task {
         Task::Init(dir) => init::run(&dir, &environment),
         Task::Run(dir) => link::run(&dir, environment),
+        Task::Detach(dir) => detach::run(&dir, &environment),
         Task::Supervise(folder) => supervise::run(&folder, environment),
         Task::Version => {
             journal::answer(env!("CARGO_PKG_VERSION"));
@@ -67,6 +69,9 @@ fn parse(arguments: &[OsString]) -> Option<Task> {
     match words[..] {
         ["init", "--dir", dir] => Some(Task::Init(dir.into())),
         ["run", "--dir", dir] => Some(Task::Run(dir.into())),
+        ["run", "--detach", "--dir", dir] | ["run", "--dir", dir, "--detach"] => {
+            Some(Task::Detach(dir.into()))
+        }
         // `--adopt` only tells people who look at a process list that this one came later.
         ["supervise", folder] | ["supervise", "--adopt", folder] => {
             Some(Task::Supervise(folder.into()))
@@ -85,6 +90,9 @@ mod tests {
         let task = |line: &str| parse(&line.split(' ').map(OsString::from).collect::<Vec<_>>());
         assert_eq!(task("init --dir /run/x"), Some(Task::Init("/run/x".into())));
         assert_eq!(task("run --dir /run/x"), Some(Task::Run("/run/x".into())));
+        let detached = Some(Task::Detach("/run/x".into()));
+        assert_eq!(task("run --dir /run/x --detach"), detached);
+        assert_eq!(task("run --detach --dir /run/x"), detached);
         assert_eq!(
             task("supervise --adopt /a"),
             Some(Task::Supervise("/a".into()))

@@ -1,9 +1,11 @@
 //! The link: tells the node what runs and does what the node asks, as the user.
 
 mod calls;
+mod single;
 mod tracking;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -22,8 +24,10 @@ use crate::clock::Stopwatch;
 use crate::environment::Environment;
 use crate::folders::Folders;
 use crate::store::Store;
-use crate::{faults, frames, journal, xserver};
+use crate::{detach, faults, frames, journal, output, xserver};
 pub(crate) use calls::wake;
+use single::Held;
+pub(crate) use single::Place;
 use tracking::Tracked;
 
 /// Calls that are served at the same time.
@@ -34,6 +38,9 @@ const SEND: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(250);
 /// How often old remains are removed.
 const TIDY: Duration = Duration::from_hours(1);
+
+/// Exit code when another link of the user runs (`EX_TEMPFAIL`).
+const TAKEN: u8 = 75;
 
 /// Everything that the threads of a link share.
 #[derive(Debug)]
@@ -50,6 +57,8 @@ struct Link {
     /// Supervisors that this link has started, to be reaped.
     children: Mutex<Vec<Child>>,
     calls: AtomicUsize,
+    /// Says to others that this link runs, and whether it has reached the node.
+    held: Held,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -62,6 +71,21 @@ pub(crate) fn run(dir: &Path, environment: Environment) -> ExitCode {
         Ok(folders) => folders,
         Err(error) => {
             journal::error(format!("no place for sessions: {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    if environment.variables.contains_key(OsStr::new(detach::KEEP)) {
+        // Its own session: the end of the login's terminal does not reach it.
+        let _ = rustix::process::setsid();
+    }
+    let held = match Place::of(&folders.runtime, dir).take() {
+        Ok(Some(held)) => held,
+        Ok(None) => {
+            journal::warn("another link of yours runs already; this one ends");
+            return ExitCode::from(TAKEN);
+        }
+        Err(error) => {
+            journal::error(format!("the lock of the link: {error}"));
             return ExitCode::FAILURE;
         }
     };
@@ -83,6 +107,7 @@ pub(crate) fn run(dir: &Path, environment: Environment) -> ExitCode {
         turns: Mutex::default(),
         children: Mutex::default(),
         calls: AtomicUsize::new(0),
+        held,
     });
     link.find_sessions();
     let (prober, watcher) = (link.clone(), link.clone());
@@ -110,6 +135,10 @@ impl Link {
             if tidied.elapsed() > TIDY {
                 tidied = Stopwatch::start();
                 self.tidy();
+                let log = self.store.folders.runtime.join(detach::LOG);
+                if let Err(error) = output::bound(&log) {
+                    journal::warn(format!("{} cannot be cut: {error}", detach::LOG));
+                }
             }
         }
     }
@@ -146,11 +175,13 @@ impl Link {
             .and_then(|()| self.hello(stream))
             .and_then(|()| {
                 journal::info("connected to the node");
+                self.held.connected(true);
                 while let Some(body) = frames::read(stream)? {
                     self.dispatch(&body);
                 }
                 Ok(())
             });
+        self.held.connected(false);
         lock(&self.node).take();
         match end {
             Ok(()) => "it closed the connection".to_owned(),

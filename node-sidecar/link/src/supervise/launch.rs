@@ -18,7 +18,7 @@ use super::Supervisor;
 use crate::clock::{self, Deadline};
 use crate::processes::{self, Watched};
 use crate::wire::ProcessRecord;
-use crate::{faults, journal, output, store, xauthority, xserver};
+use crate::{detach, faults, journal, output, store, xauthority, xserver};
 
 /// How long the X server may take; the first start on a busy machine takes seconds.
 const DISPLAY: Duration = Duration::from_secs(10);
@@ -193,6 +193,7 @@ impl Supervisor {
             "WAYLAND_DISPLAY",
             "SESSION_MANAGER",
             xserver::FLAGS_VARIABLE,
+            detach::KEEP,
         ] {
             command.env_remove(foreign);
         }

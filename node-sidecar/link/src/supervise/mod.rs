@@ -4,6 +4,7 @@
 //! and the next supervisor finds everything in the state file.
 
 mod ending;
+mod keep;
 mod launch;
 mod watch;
 
@@ -37,6 +38,7 @@ struct Supervisor {
     state: StateFile,
     environment: Environment,
     control: UnixDatagram,
+    keeper: Option<keep::Keeper>,
     /// The lock on the runtime folder: one supervisor a session, however many are started.
     _lock: File,
     display: Option<Watched>,
@@ -90,9 +92,9 @@ pub(crate) fn run(folder: &Path, environment: Environment) -> ExitCode {
 fn open(folder: &Path, environment: Environment) -> Result<Option<Supervisor>, SuperviseError> {
     let id = folders::session_id(folder)
         .ok_or_else(|| SuperviseError::NotASession(folder.to_owned()))?;
-    let store = Store {
-        folders: Folders::prepare(&environment)?,
-    };
+    let folders = Folders::prepare(&environment)?;
+    let keeper = keep::Keeper::of(&environment, &folders);
+    let store = Store { folders };
     let load = || {
         store
             .load(&id)
@@ -124,6 +126,7 @@ fn open(folder: &Path, environment: Environment) -> Result<Option<Supervisor>, S
         state,
         environment,
         control,
+        keeper,
         _lock: lock,
         display: None,
         program: None,

@@ -73,6 +73,9 @@ impl Supervisor {
             }
             self.bound_logs();
             self.heal();
+            if let Some(keeper) = &mut self.keeper {
+                keeper.look();
+            }
             if self.bus.as_ref().is_some_and(super::Watched::gone) {
                 self.bus = None;
                 journal::warn("the session's D-Bus has ended; the session goes on without it");
