@@ -3,7 +3,7 @@
 //! Without Docker `tests/localkube/image.sh` builds them, and skips what has not changed by a hash of
 //! what goes in. With Docker the plain Dockerfiles in `images/` do, with Docker's own cache.
 
-mod programs;
+pub(crate) mod programs;
 mod recipe;
 
 use std::fs::File;

@@ -5,6 +5,7 @@ mod demo;
 #[cfg(feature = "generate")]
 mod generate;
 mod images;
+mod package;
 mod steps;
 mod test;
 mod tidy;
@@ -24,6 +25,8 @@ enum Chore {
     Cluster(cluster::Args),
     /// Build the container images and put them into the cluster
     Images(images::Args),
+    /// Build the Debian package of a host
+    Package(package::Args),
     /// The whole product on this machine
     #[command(subcommand)]
     Demo(demo::Action),
@@ -63,6 +66,7 @@ fn run(chore: Chore) -> Result<(), Failure> {
     match chore {
         Chore::Cluster(args) => Ok(cluster::run(&args)?),
         Chore::Images(args) => Ok(images::run(&args)?),
+        Chore::Package(args) => package::run(&args),
         Chore::Demo(action) => demo::run(action),
         Chore::Test(args) => test::run(&args),
         Chore::Lint => test::lint(),

@@ -11,6 +11,10 @@ use crate::web;
 
 /// Packages whose programs are servers.
 const SERVERS: &[&str] = &["fastx-operator", "fastx-manager", "fastx-node"];
+/// The server of a host.
+const NODE: &str = "fastx-node";
+/// The client for terminals.
+const CLIENT: &str = "fastxctl";
 /// Runs in images that are not ours, so it is linked statically.
 const LINK: &str = "fastx-link";
 const PROFILE: &str = "image";
@@ -61,6 +65,50 @@ fn programs(metadata: &Metadata, name: &str) -> Vec<String> {
 
 fn bins(names: &[String]) -> impl Iterator<Item = &str> {
     names.iter().flat_map(|name| ["--bin", name.as_str()])
+}
+
+/// The programs of a host.
+#[derive(Debug)]
+pub(crate) struct OfHost {
+    /// The server.
+    pub node: PathBuf,
+    /// Starts sessions as the user.
+    pub link: PathBuf,
+    /// The client for terminals; the tests do not build it, and do without.
+    pub client: Option<PathBuf>,
+}
+
+/// Builds the programs of a host, for people.
+pub(crate) fn of_host(paths: &Paths) -> Result<OfHost, ImagesError> {
+    web::build(paths).map_err(ImagesError::Web)?;
+    let target = target()?;
+    process::run(cargo(&target).args(["--bin", NODE, "--bin", CLIENT]))?;
+    let link = build_static(&target.join("static"))?;
+    let built = target.join(PROFILE);
+    Ok(OfHost {
+        node: built.join(NODE),
+        link,
+        client: Some(built.join(CLIENT)),
+    })
+}
+
+/// The same as the tests of the workspace have built them: quick, and good for hosts of the same Debian as this machine.
+pub(crate) fn of_tests() -> Result<OfHost, ImagesError> {
+    let built = target()?.join("debug");
+    Ok(OfHost {
+        node: built.join(NODE),
+        link: built.join(LINK),
+        client: None,
+    })
+}
+
+/// Cargo's target folder.
+pub(crate) fn target() -> Result<PathBuf, ImagesError> {
+    let metadata = MetadataCommand::new()
+        .current_dir(root())
+        .no_deps()
+        .exec()?;
+    Ok(metadata.target_directory.into_std_path_buf())
 }
 
 fn cargo(target: &Path) -> Command {
