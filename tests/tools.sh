@@ -11,6 +11,8 @@ needed=(
   Xvnc:tigervnc-standalone-server xterm:xterm dbus-daemon:dbus xauth:xauth
   chromium:chromium npm:npm redis-server:redis-server
   sshd:openssh-server ssh:openssh-client nsenter:util-linux
+  systemd-nspawn:systemd-container debootstrap:debootstrap nft:nftables ip:iproute2
+  dpkg-deb:dpkg strip:binutils
 )
 
 missing=()

@@ -3,6 +3,7 @@
 pub mod chart;
 pub mod demo;
 pub mod eventually;
+pub mod hosts;
 pub mod kube;
 pub mod namespace;
 pub mod person;

@@ -100,6 +100,11 @@ impl Person {
         Ok((answer.status(), answer.text().await?))
     }
 
+    /// Calls the API for the status alone.
+    pub async fn status(&self, method: Method, path: &str) -> Result<StatusCode, Failure> {
+        Ok(self.request(method, path, None).send().await?.status())
+    }
+
     /// Starts a session of an application.
     pub async fn start(&self, body: Value) -> Result<SessionRecord, Failure> {
         let answer: Value = self.call(Method::POST, "/sessions", Some(body)).await?;

@@ -80,6 +80,21 @@ impl Process {
 
 /// The processes of a pod whose command line contains `pattern`.
 pub fn of_pod(pod_uid: &str, pattern: &str) -> Result<Vec<Process>, Failure> {
+    // With the systemd driver the uid is written with underscores.
+    let other = pod_uid.replace('-', "_");
+    matching(
+        |cgroup| cgroup.contains(pod_uid) || cgroup.contains(&other),
+        pattern,
+    )
+}
+
+/// The processes in a cgroup or below it whose command line contains `pattern`.
+pub fn of_cgroup(cgroup: &str, pattern: &str) -> Result<Vec<Process>, Failure> {
+    let below = format!("{}/", cgroup.trim_end_matches('/'));
+    matching(|text| text.contains(&below), pattern)
+}
+
+fn matching(fits: impl Fn(&str) -> bool, pattern: &str) -> Result<Vec<Process>, Failure> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc")? {
         let Some(pid) = entry?
@@ -89,13 +104,12 @@ pub fn of_pod(pod_uid: &str, pattern: &str) -> Result<Vec<Process>, Failure> {
         else {
             continue;
         };
-        // With the systemd driver the uid is written with underscores.
         let Ok(cgroup) =
             std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("cgroup"))
         else {
             continue;
         };
-        if !cgroup.contains(pod_uid) && !cgroup.contains(&pod_uid.replace('-', "_")) {
+        if !fits(&cgroup) {
             continue;
         }
         if let Some(process) = read(pid)

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use crate::cluster::{self, Paths, process};
 use crate::steps::{Failure, Steps};
-use crate::{demo, images, tidy, web};
+use crate::{demo, images, package, tidy, web};
 
 /// Custom resources, charts, and the pages that list things.
 const RESOURCES: [&str; 10] = [
@@ -71,6 +71,7 @@ fn all(args: &Args, steps: &mut Steps) -> Result<(), Failure> {
     if args.fast {
         return Ok(());
     }
+    hosts(steps)?;
     steps.run("images", "10 min from nothing, then seconds", || {
         cluster::up_default()?;
         images::all().map_err(Failure::from)
@@ -93,6 +94,28 @@ fn all(args: &Args, steps: &mut Steps) -> Result<(), Failure> {
         described(&paths, in_cluster(&paths, &of_tests("sites", 3)))
     })?;
     steps.run("take everything down", "5 s", demo::down)
+}
+
+/// Boots hosts in containers and installs the package that was built of the programs of the tests before.
+fn hosts(steps: &mut Steps) -> Result<(), Failure> {
+    steps.run(
+        "hosts with systemd: package, sessions, faults",
+        "4 min; once 3 min for the package and a Debian tree",
+        || {
+            package::for_tests()?;
+            process::run(&mut cargo(&[
+                "test",
+                "--quiet",
+                "--package",
+                "fastx-tests",
+                "--test",
+                "hosts",
+                "--",
+                "--test-threads=1",
+            ]))
+            .map_err(Failure::from)
+        },
+    )
 }
 
 fn lint_steps(steps: &mut Steps) -> Result<(), Failure> {
