@@ -11,6 +11,7 @@
 //! | [`private_file`] | who may read a file with credentials |
 //! | [`backoff`] | waiting times of retries |
 //! | [`tls`] | certificates that are read anew when they change |
+//! | [`pki`] | an authority and the certificates that it signs |
 //! | [`https`] | serving a router over TLS |
 
 pub mod backoff;
@@ -19,6 +20,7 @@ pub mod env;
 pub mod health;
 pub mod https;
 pub mod memory;
+pub mod pki;
 pub mod private_file;
 pub mod readiness;
 pub mod shutdown;

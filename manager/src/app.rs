@@ -48,7 +48,7 @@ pub enum BuildError {
         source: std::io::Error,
     },
     /// The key that signs nodes cannot be read.
-    #[error("{0} is not a signing key: it must have `account` and `seed`")]
+    #[error("{0} is not a signing key; let `fastx-manager setup` write it again")]
     Signing(PathBuf),
     /// The store's address is not one.
     #[error(transparent)]

@@ -14,6 +14,8 @@
 //! | [`operations`] | what nodes can ask for |
 //! | [`access`] | who may ask for what |
 //! | [`api`] | configuration and status for the operator |
+//! | [`setup`] | a cluster without Kubernetes: authority, identities, configuration, units |
+//! | [`cli`] | what the program can be told |
 //! | [`testing`] | a manager for other crates' tests |
 
 pub mod access;
@@ -22,6 +24,8 @@ pub mod api;
 #[cfg(feature = "mongo")]
 pub mod app;
 pub mod archive;
+#[cfg(feature = "mongo")]
+pub mod cli;
 #[cfg(feature = "mongo")]
 pub mod config;
 pub mod core;
@@ -37,6 +41,8 @@ mod metrics;
 pub mod operations;
 mod probe;
 mod serve;
+#[cfg(feature = "mongo")]
+pub mod setup;
 mod status;
 pub mod store;
 mod sweep;

@@ -5,11 +5,14 @@ use std::process::ExitCode;
 use fastx_lifecycle::env::{EXIT_USAGE, Process};
 use fastx_lifecycle::shutdown::Shutdown;
 use fastx_lifecycle::telemetry;
-use fastx_manager::app;
 use fastx_manager::config::Config;
+use fastx_manager::{app, cli};
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    if let Some(code) = cli::main().await {
+        return code;
+    }
     telemetry::init(&Process);
     let config = match Config::read(&Process) {
         Ok(config) => config,

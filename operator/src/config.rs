@@ -39,14 +39,7 @@ pub struct Images {
     pub store: String,
 }
 
-/// How long certificates live. Each is replaced after two thirds of its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Lifetimes {
-    /// Servers and clients.
-    pub leaf: Duration,
-    /// Authorities.
-    pub authority: Duration,
-}
+pub use fastx_lifecycle::pki::Lifetimes;
 
 const DAY: u64 = 24 * 60 * 60;
 

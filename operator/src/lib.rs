@@ -37,7 +37,6 @@ pub mod meta;
 pub mod metrics;
 pub mod names;
 pub mod node;
-pub mod pki;
 pub mod pods;
 pub mod queue;
 pub mod reload;
@@ -47,3 +46,5 @@ pub mod settled;
 mod stage;
 pub mod watches;
 pub mod world;
+
+pub use fastx_lifecycle::pki;

@@ -12,6 +12,8 @@ mod operations;
 #[cfg(test)]
 mod process;
 #[cfg(test)]
+mod setup;
+#[cfg(test)]
 mod store;
 #[cfg(test)]
 mod support;

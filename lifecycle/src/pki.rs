@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
-use fastx_core::names::hex;
 use jiff::Timestamp;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
@@ -18,7 +17,14 @@ use rustls_pki_types::pem::PemObject as _;
 use sha2::{Digest, Sha256};
 use x509_parser::extensions::GeneralName;
 
-use crate::config::Lifetimes;
+/// How long certificates live. Each is replaced after two thirds of its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lifetimes {
+    /// Servers and clients.
+    pub leaf: Duration,
+    /// Authorities.
+    pub authority: Duration,
+}
 
 /// Data of a Secret.
 pub type Data = BTreeMap<String, Vec<u8>>;
@@ -325,7 +331,7 @@ fn params(
 }
 
 /// Validity of a PEM certificate.
-pub(crate) fn validity(pem: &str) -> Option<(Timestamp, Timestamp)> {
+pub fn validity(pem: &str) -> Option<(Timestamp, Timestamp)> {
     let der = CertificateDer::from_pem_slice(pem.as_bytes()).ok()?;
     let (_, cert) = x509_parser::parse_x509_certificate(&der).ok()?;
     let validity = cert.validity();
@@ -336,7 +342,7 @@ pub(crate) fn validity(pem: &str) -> Option<(Timestamp, Timestamp)> {
 }
 
 /// Host names and addresses that a PEM certificate is for, in small letters.
-pub(crate) fn host_names(pem: &str) -> Vec<String> {
+pub fn host_names(pem: &str) -> Vec<String> {
     let Ok(der) = CertificateDer::from_pem_slice(pem.as_bytes()) else {
         return Vec::new();
     };
@@ -370,6 +376,14 @@ fn renew_at(pem: &str, lifetime: Duration) -> Timestamp {
     let wanted = i64::try_from((lifetime + SKEW).as_secs()).unwrap_or(i64::MAX);
     let seconds = (end.as_second() - start.as_second()).min(wanted) * 2 / 3;
     Timestamp::from_second(start.as_second() + seconds).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// SHA-256 of a PEM certificate's DER.
@@ -508,7 +522,7 @@ mod tests {
         let der = CertificateDer::from_pem_slice(leaf.pair.cert.as_bytes()).unwrap();
         let (_, cert) = x509_parser::parse_x509_certificate(&der).unwrap();
         assert!(!cert.is_ca());
-        let roots = fastx_lifecycle::tls::roots(&authority.bundle()).unwrap();
+        let roots = crate::tls::roots(&authority.bundle()).unwrap();
         let verifier = rustls::client::WebPkiServerVerifier::builder_with_provider(
             roots.into(),
             std::sync::Arc::new(rustls::crypto::ring::default_provider()),
