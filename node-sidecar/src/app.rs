@@ -421,7 +421,7 @@ pub fn word(word: &str) -> ExitCode {
         "roles" => api::roles_page(),
         "--version" | "-V" => format!("fastx-node {}\n", crate::VERSION),
         _ => {
-            let usage = "usage: fastx-node [--version | openapi | roles | accept-host-key HOST [FINGERPRINT] | upload-store … | download-store …]\nSettings come from the environment.\n";
+            let usage = "usage: fastx-node [--version | openapi | roles | accept-host-key HOST [FINGERPRINT] | join FILE | upload-store … | download-store …]\nSettings come from the environment.\n";
             let _gone = std::io::stderr().write_all(usage.as_bytes());
             return ExitCode::from(EXIT_USAGE);
         }

@@ -63,6 +63,41 @@ pub enum BrokerFileError {
     },
 }
 
+/// Reads a file of this form that nobody else can read or change.
+pub fn read(path: &Path, me: &Me) -> Result<BrokerConfig, BrokerFileError> {
+    let unreadable = |source: std::io::Error| match source.kind() {
+        std::io::ErrorKind::NotFound => BrokerFileError::Missing(path.to_owned()),
+        _ => BrokerFileError::Unreadable {
+            path: path.to_owned(),
+            source,
+        },
+    };
+    // Opening follows the links of a mounted Secret: what is judged is what is read.
+    let mut file = File::open(path).map_err(unreadable)?;
+    let about = file.metadata().map_err(unreadable)?;
+    admissible(
+        about.mode(),
+        about.uid(),
+        about.gid(),
+        me,
+        &path.to_string_lossy(),
+    )
+    .map_err(|(reason, mend)| BrokerFileError::Exposed {
+        path: path.to_owned(),
+        reason,
+        mend,
+    })?;
+    let mut text = String::new();
+    file.by_ref()
+        .take(MAX_BYTES)
+        .read_to_string(&mut text)
+        .map_err(unreadable)?;
+    BrokerConfig::parse(&text).map_err(|source| BrokerFileError::Content {
+        path: path.to_owned(),
+        source,
+    })
+}
+
 /// The file, what runs of it, and what was last wrong with it.
 #[derive(Debug)]
 pub struct BrokerFile {
@@ -92,6 +127,13 @@ impl BrokerFile {
         self.running.as_ref()
     }
 
+    /// Looks again for a copy of the last run: joining makes one.
+    pub fn refresh(&mut self) {
+        if self.running.is_none() {
+            self.running = disk::load::<BrokerConfig>(&self.last_good);
+        }
+    }
+
     /// What is wrong with the file as it is now.
     pub fn fault(&self) -> Option<&str> {
         self.fault.as_deref()
@@ -99,7 +141,7 @@ impl BrokerFile {
 
     /// Looks at the file and gives its content when it is new and good. Each fault is logged once.
     pub fn look(&mut self) -> Option<BrokerConfig> {
-        match self.read().and_then(|config| self.accept(config)) {
+        match read(&self.path, &self.me).and_then(|config| self.accept(config)) {
             Ok(new) => {
                 self.fault = None;
                 let new = new?;
@@ -119,37 +161,6 @@ impl BrokerFile {
                 None
             }
         }
-    }
-
-    fn read(&self) -> Result<BrokerConfig, BrokerFileError> {
-        let unreadable = |source: std::io::Error| match source.kind() {
-            std::io::ErrorKind::NotFound => BrokerFileError::Missing(self.path.clone()),
-            _ => BrokerFileError::Unreadable {
-                path: self.path.clone(),
-                source,
-            },
-        };
-        // Opening follows the links of a mounted Secret: what is judged is what is read.
-        let mut file = File::open(&self.path).map_err(unreadable)?;
-        let about = file.metadata().map_err(unreadable)?;
-        admissible(
-            about.mode(),
-            about.uid(),
-            about.gid(),
-            &self.me,
-            &self.path.to_string_lossy(),
-        )
-        .map_err(|(reason, mend)| BrokerFileError::Exposed {
-            path: self.path.clone(),
-            reason,
-            mend,
-        })?;
-        let mut text = String::new();
-        file.by_ref()
-            .take(MAX_BYTES)
-            .read_to_string(&mut text)
-            .map_err(unreadable)?;
-        BrokerConfig::parse(&text).map_err(|source| self.content(source))
     }
 
     fn accept(&self, config: BrokerConfig) -> Result<Option<BrokerConfig>, BrokerFileError> {

@@ -1,9 +1,11 @@
 //! What the program does when it is called with more than one word.
 
 use std::io::Write as _;
+use std::path::Path;
 use std::process::ExitCode;
 
 use fastx_lifecycle::env::{EXIT_USAGE, Source};
+use fastx_lifecycle::{telemetry, tls};
 
 use crate::config::Config;
 use crate::ssh::{Target, accept_host_key};
@@ -37,6 +39,36 @@ pub fn accept_key(arguments: impl Iterator<Item = String>, source: &impl Source)
         }
         Err(text) => {
             say(&text);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// `fastx-node join FILE`.
+pub fn join(source: &impl Source, file: Option<String>) -> ExitCode {
+    telemetry::init(source);
+    let (Ok(config), Some(file)) = (Config::load(source), file) else {
+        tracing::error!("usage: fastx-node join FILE, with the settings of the service");
+        return ExitCode::from(EXIT_USAGE);
+    };
+    tls::install_provider();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let joined = match runtime {
+        Ok(runtime) => runtime.block_on(crate::join::command(&config, Path::new(&file))),
+        Err(error) => {
+            tracing::error!(%error, "the program cannot start");
+            return ExitCode::FAILURE;
+        }
+    };
+    match joined {
+        Ok(server) => {
+            tracing::info!(%server, "this host joined the cluster; start the service");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            tracing::error!(error = %telemetry::chain(&error), "this host did not join");
             ExitCode::FAILURE
         }
     }

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use crate::app::{BusSource, StartError};
 use crate::broker_file::BrokerFile;
 use crate::config::Config;
+use crate::join::{self, Joined};
 use crate::node::Node;
 
 /// How often the file is looked at. A mounted Secret is swapped as a link, which few watchers notice.
@@ -54,7 +55,9 @@ pub async fn open(
         // Whoever is alone has been given a bus by now.
         BusSource::Alone | BusSource::Broker => {
             let mut file = BrokerFile::open(&config.config_dir, &config.local_dir, Me::now());
-            let first = first(&mut file, shutdown).await.ok_or(StartError::Ended)?;
+            let first = first(&mut file, config, shutdown)
+                .await
+                .ok_or(StartError::Ended)?;
             let me = name(&first, config)?;
             let (bus_sender, bus) = watch::channel(None);
             let (generation_sender, generation) = watch::channel(first.generation);
@@ -80,14 +83,57 @@ pub async fn open(
     }
 }
 
-async fn first(file: &mut BrokerFile, shutdown: &Shutdown) -> Option<BrokerConfig> {
+async fn first(
+    file: &mut BrokerFile,
+    config: &Config,
+    shutdown: &Shutdown,
+) -> Option<BrokerConfig> {
+    let mut asking = Asking::default();
     loop {
         if let Some(config) = file.look().or_else(|| file.running().cloned()) {
             return Some(config);
         }
         tokio::select! {
             () = shutdown.triggered() => return None,
+            () = asking.ask(config) => file.refresh(),
+        }
+        if file.running().is_some() {
+            continue;
+        }
+        tokio::select! {
+            () = shutdown.triggered() => return None,
             () = tokio::time::sleep(LOOK) => {}
+        }
+    }
+}
+
+/// A host with a join file and no identity yet: it asks now and then, and tells each new answer once.
+#[derive(Default)]
+struct Asking {
+    next: Option<tokio::time::Instant>,
+    told: String,
+}
+
+impl Asking {
+    async fn ask(&mut self, config: &Config) {
+        let path = config.config_dir.join(join::FILE);
+        let now = tokio::time::Instant::now();
+        if !path.exists() || self.next.is_some_and(|next| now < next) {
+            return;
+        }
+        self.next = Some(now + join::AGAIN);
+        let asked = join::ask(config, &path, &Me::now(), &mut rand::rng()).await;
+        let told = match &asked {
+            Ok(Joined::Member(server)) => {
+                tracing::info!(%server, "this host joined the cluster");
+                return;
+            }
+            Ok(Joined::Pending(detail)) => detail.clone(),
+            Err(error) => telemetry::chain(error),
+        };
+        if told != self.told {
+            tracing::warn!(reason = %told, "this host has not joined yet; it goes on asking");
+            self.told = told;
         }
     }
 }
@@ -99,7 +145,7 @@ fn name(broker: &BrokerConfig, config: &Config) -> Result<ServerId, StartError> 
             .as_str()
             .parse()
             .map_err(|_| StartError::NoName),
-        None => config.server_id.clone().ok_or(StartError::NoName),
+        None => join::own_name(config).ok_or(StartError::NoName),
     }
 }
 

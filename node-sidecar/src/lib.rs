@@ -29,6 +29,7 @@ pub mod events;
 pub mod fleet;
 pub mod heartbeat;
 pub mod hints;
+pub mod join;
 pub mod keys;
 pub mod links;
 pub mod locks;

@@ -21,6 +21,7 @@ fn main() -> ExitCode {
         Some("accept-host-key") => {
             fastx_node::commands::accept_key(std::env::args().skip(2), &Process)
         }
+        Some("join") => fastx_node::commands::join(&Process, std::env::args().nth(2)),
         Some(word) => fastx_node::app::word(word),
         None => fastx_node::app::main(&Process),
     }

@@ -1,7 +1,7 @@
 //! A server without a cluster: bus and manager live in this process, the store is one file.
 //!
 //! A server is alone when nothing says that it belongs to a cluster: there is no `broker.json`, it never had one,
-//! `FX_CLUSTER` does not ask for one, and it does not run in a pod, where the file may come later.
+//! no `join.json` waits to be used, `FX_CLUSTER` does not ask for one, and it does not run in a pod, where the file may come later.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -23,6 +23,7 @@ use rand::Rng as _;
 
 use crate::config::{Config, Membership};
 use crate::disk;
+use crate::join;
 use crate::keys::random_hex;
 
 /// The store, in the node's own folder.
@@ -55,11 +56,13 @@ pub fn is_alone(config: &Config) -> bool {
         Membership::Required => false,
         Membership::None => true,
         Membership::Auto => {
-            let broker = |folder: &Path| folder.join("broker.json");
-            // A member whose file went away goes on with the copy of its last run.
-            ![&config.config_dir, &config.local_dir]
-                .into_iter()
-                .any(|folder| broker(folder).symlink_metadata().is_ok())
+            // A member whose file went away goes on with the copy of its last run; one that joined has only that.
+            let belongs = [
+                config.config_dir.join("broker.json"),
+                config.config_dir.join(join::FILE),
+                config.local_dir.join("broker.json"),
+            ];
+            !belongs.iter().any(|file| file.symlink_metadata().is_ok())
         }
     }
 }
@@ -205,6 +208,16 @@ mod tests {
         std::fs::create_dir_all(&auto.local_dir).unwrap();
         std::fs::write(auto.local_dir.join("broker.json"), "").unwrap();
         assert!(!is_alone(&auto), "a member whose file went away");
+        assert!(is_alone(&config(dir.path(), Membership::None)));
+    }
+
+    #[test]
+    fn a_server_with_a_join_file_is_not_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let auto = config(dir.path(), Membership::Auto);
+        std::fs::create_dir_all(&auto.config_dir).unwrap();
+        std::fs::write(auto.config_dir.join(join::FILE), "").unwrap();
+        assert!(!is_alone(&auto));
         assert!(is_alone(&config(dir.path(), Membership::None)));
     }
 

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use fastx_bus::testing::redis::{RedisServer, try_join};
 use fastx_bus::{Bus, Hub};
 use fastx_core::names::ServerId;
 use fastx_core::wire::config::{Application, ClusterPart, NodePart, NodeUsers, Profile, RoleRules};
@@ -57,6 +58,8 @@ pub(crate) struct TestNode {
 /// The cluster. `ada` and `bob` are users, `max` is a manager and `eva` an admin by group.
 pub(crate) struct Cluster {
     pub(crate) hub: Hub,
+    /// Carries the messages instead of the hub.
+    redis: Option<RedisServer>,
     pub(crate) manager: Manager,
     pub(crate) part: ClusterPart,
     pub(crate) parts: BTreeMap<ServerId, NodePart>,
@@ -73,6 +76,21 @@ impl Cluster {
     pub(crate) async fn new() -> Self {
         let hub = Hub::new();
         let manager = Manager::start(&hub).await;
+        Self::with(hub, manager, None)
+    }
+
+    /// The same over a real Redis.
+    pub(crate) async fn over_redis() -> Self {
+        let redis = RedisServer::start().await;
+        let manager = Manager::start_on(
+            on_redis(&redis, "manager-1").await,
+            on_redis(&redis, "probe").await,
+        )
+        .await;
+        Self::with(Hub::new(), manager, Some(redis))
+    }
+
+    fn with(hub: Hub, manager: Manager, redis: Option<RedisServer>) -> Self {
         let part = ClusterPart {
             schema: 1,
             display_name: "Test".into(),
@@ -100,6 +118,7 @@ impl Cluster {
         };
         Self {
             hub,
+            redis,
             manager,
             part,
             parts: BTreeMap::new(),
@@ -160,7 +179,10 @@ impl Cluster {
             membership: Membership::Required,
             log_level: "info".into(),
         };
-        let bus = Bus::in_process(&self.hub, id.clone().into(), "site".parse().unwrap());
+        let bus = match &self.redis {
+            Some(redis) => on_redis(redis, id.as_str()).await,
+            None => Bus::in_process(&self.hub, id.clone().into(), "site".parse().unwrap()),
+        };
         let shutdown = Shutdown::new();
         let app = app::build(config, BusSource::Given(bus), shutdown.clone())
             .await
@@ -223,6 +245,13 @@ impl Cluster {
         })
         .await;
     }
+}
+
+/// A member that has nothing but the `broker.json` that all share.
+async fn on_redis(redis: &RedisServer, name: &str) -> Bus {
+    let mut broker = redis.broker();
+    broker.namespace = "site".parse().unwrap();
+    try_join(broker, name).await.unwrap()
 }
 
 /// Dials until the node lets the link in: it may hear of its users a moment after its configuration.

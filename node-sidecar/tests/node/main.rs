@@ -17,6 +17,7 @@ mod displays;
 mod endings;
 mod events;
 mod hostile;
+mod joins;
 mod logins;
 mod moving;
 mod relay;

@@ -19,7 +19,17 @@ pub(crate) struct Manager {
 
 impl Manager {
     pub(crate) async fn start(hub: &Hub) -> Self {
-        let handle = testing::start(hub, "site".parse().unwrap()).await;
+        let join =
+            |name: &str| Bus::in_process(hub, name.parse().unwrap(), "site".parse().unwrap());
+        Self::start_on(join("manager-1"), join("probe")).await
+    }
+
+    /// On any bus; `probe` is who looks at what it knows.
+    pub(crate) async fn start_on(bus: Bus, probe: Bus) -> Self {
+        let handle = testing::join_bus(bus, std::sync::Arc::default()).await;
+        handle
+            .wait_status("it publishes", |status| status.leading)
+            .await;
         for (login, groups) in [
             ("ada", &[][..]),
             ("bob", &[]),
@@ -28,8 +38,7 @@ impl Manager {
         ] {
             handle.add_user(login, &format!("pw-{login}"), groups);
         }
-        let bus = Bus::in_process(hub, "probe".parse().unwrap(), "site".parse().unwrap());
-        Self { handle, bus }
+        Self { handle, bus: probe }
     }
 
     /// Makes this the configuration of the cluster and of its nodes; its generation.

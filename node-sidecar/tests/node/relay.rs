@@ -6,7 +6,16 @@ use crate::viewer::Viewer;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_viewer_is_relayed_to_the_node_of_the_session() {
-    let mut cluster = Cluster::new().await;
+    Box::pin(relayed(Cluster::new().await)).await;
+}
+
+/// Signing in, starting elsewhere and relaying do not depend on what carries the messages.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_viewer_is_relayed_in_a_cluster_on_redis() {
+    Box::pin(relayed(Cluster::over_redis().await)).await;
+}
+
+async fn relayed(mut cluster: Cluster) {
     let a = cluster.node("a", &["ada"]).await;
     let b = cluster.node("b", &["ada"]).await;
     acquainted(&a, &[&b]).await;
