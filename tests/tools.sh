@@ -45,3 +45,12 @@ if [ ${#missing[@]} -gt 0 ]; then
     *" redis-server "*) if [ -d /run/systemd/system ]; then systemctl disable --now redis-server.service >/dev/null 2>&1 || true; fi ;;
   esac
 fi
+
+# The sign-in provider that tests run.
+oidc=$(dirname "${BASH_SOURCE[0]}")/oidc
+if [ ! -d "$oidc/node_modules" ]; then
+  npm ci --prefix "$oidc" --no-audit --no-fund --loglevel=error >/dev/null || {
+    echo "error: the sign-in provider of the tests could not be installed: npm ci --prefix tests/oidc" >&2
+    exit 1
+  }
+fi

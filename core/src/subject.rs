@@ -44,6 +44,10 @@ pub enum Operation {
     TryCount,
     /// Such a try was right.
     TryForgive,
+    /// Where a browser goes to sign in at the provider.
+    OidcBegin,
+    /// Exchange a code of the provider.
+    OidcExchange,
     /// Keep a decision.
     DecisionPut,
     /// Read a decision.
@@ -77,7 +81,7 @@ pub enum Side {
 
 impl Operation {
     /// All of them, for tests that walk the table.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 21] = [
         Self::SessionPut,
         Self::SessionPurge,
         Self::TokenPut,
@@ -88,6 +92,8 @@ impl Operation {
         Self::PasswordCheck,
         Self::TryCount,
         Self::TryForgive,
+        Self::OidcBegin,
+        Self::OidcExchange,
         Self::DecisionPut,
         Self::DecisionGet,
         Self::ConfigGet,
@@ -112,6 +118,8 @@ impl Operation {
             Self::PasswordCheck => "password.check",
             Self::TryCount => "try.count",
             Self::TryForgive => "try.forgive",
+            Self::OidcBegin => "oidc.begin",
+            Self::OidcExchange => "oidc.exchange",
             Self::DecisionPut => "decision.put",
             Self::DecisionGet => "decision.get",
             Self::ConfigGet => "config.get",
@@ -154,6 +162,8 @@ impl Operation {
                     | Self::AccountGet
                     | Self::TryCount
                     | Self::TryForgive
+                    | Self::OidcBegin
+                    | Self::OidcExchange
                     | Self::SessionPut
                     | Self::SessionPurge
                     | Self::TokenPut

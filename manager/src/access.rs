@@ -36,6 +36,8 @@ pub fn reach(member: Member, operation: Operation) -> Reach {
         | Operation::PasswordCheck
         | Operation::TryCount
         | Operation::TryForgive
+        | Operation::OidcBegin
+        | Operation::OidcExchange
         | Operation::DecisionGet
         | Operation::ConfigGet
         // A node gets no further than the admin whose token it brings.
@@ -93,7 +95,11 @@ mod tests {
             | Operation::ConfigGet
             | Operation::ConfigPut
             | Operation::FleetGet => (Any, Any),
-            Operation::SessionPurge | Operation::TryCount | Operation::TryForgive => (Any, Nothing),
+            Operation::SessionPurge
+            | Operation::TryCount
+            | Operation::TryForgive
+            | Operation::OidcBegin
+            | Operation::OidcExchange => (Any, Nothing),
             Operation::SessionStart
             | Operation::SessionAct
             | Operation::AccountGet

@@ -109,6 +109,7 @@ pub async fn build(config: Config) -> Result<App, BuildError> {
         tls_dir,
         users_dir,
         discovery,
+        oidc_secret_file,
         api_addr,
         health_addr,
     } = config;
@@ -130,6 +131,7 @@ pub async fn build(config: Config) -> Result<App, BuildError> {
     let api = TcpListener::bind(api_addr).await.map_err(listen)?;
     let (core, commands) = core(name, store.clone(), seed, users_dir);
     core.set_admission(admission(&config_dir, discovery)?);
+    core.oidc.secret_at(oidc_secret_file);
     let readiness = Readiness::new();
     Ok(App {
         core,

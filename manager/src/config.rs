@@ -27,6 +27,8 @@ pub struct Config {
     pub users_dir: PathBuf,
     /// Who may join without being asked for.
     pub discovery: Discovery,
+    /// File with the secret of the OIDC client.
+    pub oidc_secret_file: PathBuf,
     /// Where to serve HTTPS.
     pub api_addr: SocketAddr,
     /// Where to serve health and metrics.
@@ -57,6 +59,7 @@ impl Config {
             tls_dir: path("FX_TLS_DIR", "/etc/fastx/tls"),
             users_dir: path("FX_USERS_DIR", "/etc/fastx/users"),
             discovery: discovery(source)?,
+            oidc_secret_file: path("FX_OIDC_SECRET_FILE", "/etc/fastx/oidc/client-secret"),
             api_addr: addr("FX_API_ADDR", "0.0.0.0:3310")?,
             health_addr: addr("FX_HEALTH_ADDR", "0.0.0.0:9300")?,
         })

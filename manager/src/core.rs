@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use crate::fleet::{Command, Leading};
 use crate::hashing::Hashing;
 use crate::metrics::Metrics;
+use crate::oidc::Oidc;
 use crate::operations::joins::Admission;
 use crate::store::{Collection, Document, Draft, Pace, Store, StoreError, modify};
 use crate::users::Users;
@@ -45,6 +46,8 @@ pub struct Core {
     pub(crate) fleet: mpsc::Sender<Command>,
     pub(crate) users: Users,
     pub(crate) hashing: Hashing,
+    /// The provider of the method `oidc`.
+    pub(crate) oidc: Oidc,
     pub(crate) metrics: Metrics,
     /// At the end: the lease is not held any more.
     pub(crate) handed_back: Notify,
@@ -73,6 +76,7 @@ impl Core {
             fleet,
             users,
             hashing: Hashing::default(),
+            oidc: Oidc::default(),
             metrics: Metrics::default(),
             handed_back: Notify::new(),
             managers: Mutex::default(),

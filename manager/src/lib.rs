@@ -38,6 +38,7 @@ pub mod lease;
 #[cfg(feature = "mongo")]
 mod link;
 mod metrics;
+mod oidc;
 pub mod operations;
 mod probe;
 mod serve;

@@ -17,6 +17,7 @@ use tokio::time::timeout;
 use crate::access::admit;
 use crate::core::Core;
 use crate::fleet::Command;
+use crate::oidc;
 use crate::operations::{
     configuration, decisions, editing, fleet, joins, passwords, sessions, tokens,
 };
@@ -212,6 +213,10 @@ async fn dispatch(
                 passwords::forgive_try(core, &body).await
             })
             .await
+        }
+        Operation::OidcBegin => with(request, async |body| oidc::begin(core, &body).await).await,
+        Operation::OidcExchange => {
+            with(request, async |body| oidc::exchange(core, &body).await).await
         }
         Operation::DecisionPut => {
             with(request, async |body| {

@@ -120,6 +120,11 @@ impl Handle {
         &self.core
     }
 
+    /// Says where the secret of the OIDC client is.
+    pub fn oidc_secret_at(&self, file: std::path::PathBuf) {
+        self.core.oidc.secret_at(file);
+    }
+
     /// Adds a local user, or changes the password.
     pub fn add_user(&self, login: &str, password: &str, groups: &[&str]) {
         self.add_user_file(login, user_file(password, groups));

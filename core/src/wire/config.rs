@@ -74,6 +74,9 @@ pub struct ClusterPart {
     pub message: String,
     /// Sign-in methods, in order: `local`, `ssh`, `oidc`.
     pub methods: Vec<String>,
+    /// The provider of the method `oidc`; the client's secret is no part of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oidc: Option<OidcPart>,
     /// Who is what.
     pub roles: RoleRules,
     /// Scripts that choose a server, in order of their `order`, then name.
@@ -94,6 +97,53 @@ pub struct ClusterPart {
     pub log_level: String,
     /// Kubernetes name of the cluster, `namespace/name`; empty outside Kubernetes.
     pub managed_by: String,
+}
+
+/// An OpenID Connect provider.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct OidcPart {
+    /// What the sign-in page calls it.
+    pub title: String,
+    /// Its address, as it calls itself.
+    pub issuer: String,
+    /// Name of this cluster at the provider.
+    pub client_id: String,
+    /// What is asked for besides `openid`; `profile` and `email` when empty.
+    pub scopes: Vec<String>,
+    /// Claim with the login name; `preferred_username` when empty.
+    pub login_claim: String,
+    /// Claim with the groups; `groups` when empty.
+    pub groups_claim: String,
+}
+
+impl OidcPart {
+    /// What is asked for, as one text.
+    pub fn scope(&self) -> String {
+        if self.scopes.is_empty() {
+            return "openid profile email".to_owned();
+        }
+        let others = self.scopes.iter().filter(|scope| *scope != "openid");
+        others.fold("openid".to_owned(), |text, scope| format!("{text} {scope}"))
+    }
+
+    /// Claim with the login name.
+    pub fn login_claim(&self) -> &str {
+        if self.login_claim.is_empty() {
+            "preferred_username"
+        } else {
+            &self.login_claim
+        }
+    }
+
+    /// Claim with the groups.
+    pub fn groups_claim(&self) -> &str {
+        if self.groups_claim.is_empty() {
+            "groups"
+        } else {
+            &self.groups_claim
+        }
+    }
 }
 
 /// Who is manager and who is admin, by login and by group.

@@ -128,6 +128,41 @@ pub struct SignInTry {
     pub address: String,
 }
 
+/// `store.*.oidc.begin`: where a browser goes to sign in at the provider. Answer: [`OidcAddress`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OidcBegin {
+    /// Where the provider sends it back.
+    pub redirect_uri: String,
+    /// Comes back with it, so that the browser is known to be the same.
+    pub state: String,
+    /// Comes back in the signed token.
+    pub nonce: String,
+    /// SHA-256 of the verifier, base64url.
+    pub code_challenge: String,
+}
+
+/// Answer to [`OidcBegin`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OidcAddress {
+    /// The address.
+    pub url: String,
+}
+
+/// `store.*.oidc.exchange`: a code that a browser brought from the provider. Answer: [`PasswordAnswer`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OidcExchange {
+    /// The code.
+    pub code: Secret,
+    /// The same as at the beginning.
+    pub redirect_uri: String,
+    /// What the challenge was made of.
+    pub code_verifier: Secret,
+    /// The same as at the beginning.
+    pub nonce: String,
+}
+
 /// `store.*.decision.put`: keep a decision with its session. Answer: [`Empty`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DecisionPut {

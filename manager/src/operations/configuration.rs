@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use fastx_core::wire::config::{MAX_PART_BYTES, RootDocument, hash};
+use fastx_core::wire::config::{ClusterPart, MAX_PART_BYTES, RootDocument, hash};
 use fastx_core::wire::management::ConfigPut;
 use fastx_core::wire::operations::{ConfigAnnounce, ConfigAnswer, ConfigGet};
 use fastx_core::wire::problem::Problem;
@@ -88,6 +88,18 @@ pub(crate) async fn get(core: &Core, body: &ConfigGet) -> Result<ConfigAnswer, P
         Some(hash) => part(core, hash).await.map_err(|e| store_problem(&e))?,
     };
     Ok(ConfigAnswer { root, part })
+}
+
+/// The cluster's part of the configuration in force.
+pub(crate) async fn cluster(core: &Core) -> Result<Option<ClusterPart>, StoreError> {
+    let Some(root) = root(core).await? else {
+        return Ok(None);
+    };
+    let value = part(core, &root.cluster).await?;
+    value
+        .map(serde_json::from_value)
+        .transpose()
+        .map_err(|_| StoreError::Body(part_id(&root.cluster)))
 }
 
 pub(crate) async fn part(core: &Core, hash: &str) -> Result<Option<Value>, StoreError> {

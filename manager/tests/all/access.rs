@@ -6,8 +6,8 @@ use fastx_core::secret::Secret;
 use fastx_core::subject::{Operation, Side};
 use fastx_core::wire::decision::Decision;
 use fastx_core::wire::operations::{
-    ConfigGet, DecisionGet, DecisionPut, Empty, PasswordCheck, SessionPurge, SignInTry, TokenCheck,
-    TokenLabel, TokenList, TokenPut, TokenRevoke,
+    ConfigGet, DecisionGet, DecisionPut, Empty, OidcBegin, OidcExchange, PasswordCheck,
+    SessionPurge, SignInTry, TokenCheck, TokenLabel, TokenList, TokenPut, TokenRevoke,
 };
 use fastx_lifecycle::clock;
 use fastx_manager::testing;
@@ -44,6 +44,18 @@ fn body(operation: Operation, server: &ServerId) -> Value {
         Operation::TryCount | Operation::TryForgive => serde_json::to_value(SignInTry {
             login,
             address: name.to_owned(),
+        }),
+        Operation::OidcBegin => serde_json::to_value(OidcBegin {
+            redirect_uri: String::new(),
+            state: String::new(),
+            nonce: String::new(),
+            code_challenge: String::new(),
+        }),
+        Operation::OidcExchange => serde_json::to_value(OidcExchange {
+            code: Secret::new("code"),
+            redirect_uri: String::new(),
+            code_verifier: Secret::new("verifier"),
+            nonce: String::new(),
         }),
         Operation::DecisionPut => serde_json::to_value(DecisionPut {
             session: None,
@@ -105,6 +117,9 @@ async fn all_operations_by_all_members() {
         } else if operation == Operation::ConfigPut {
             // A node gets further only with the token of an administrator.
             ["not-allowed", "not-allowed", "ok"]
+        } else if matches!(operation, Operation::OidcBegin | Operation::OidcExchange) {
+            // Let in, and there is no provider.
+            ["bad-request", "bad-request", "not-allowed"]
         } else {
             ["ok", "ok", "ok"]
         };

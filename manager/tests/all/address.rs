@@ -303,6 +303,7 @@ pub(crate) fn config(dir: &Path) -> Config {
         tls_dir: dir.into(),
         users_dir: dir.join("users"),
         discovery: Discovery::Declared,
+        oidc_secret_file: dir.join("oidc-secret"),
         api_addr: "127.0.0.1:0".parse().unwrap(),
         health_addr: "127.0.0.1:0".parse().unwrap(),
     }

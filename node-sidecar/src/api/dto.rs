@@ -10,7 +10,7 @@ mod share;
 mod system;
 mod token;
 
-pub use account::{Answers, Conversation, Info, LoginAnswer, LoginRequest, Me, Question};
+pub use account::{Answers, Conversation, Info, LoginAnswer, LoginRequest, Me, OidcInfo, Question};
 pub use decision::{DecisionDocument, Step, Verdict};
 pub use event::{ResetEvent, ServerEvent, ServerRemovedEvent, SessionRemovedEvent, SignedOutEvent};
 pub use refusal::ProblemDocument;

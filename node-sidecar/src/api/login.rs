@@ -8,7 +8,7 @@ use fastx_core::wire::problem::Problem;
 use fastx_lifecycle::clock;
 
 use super::conversation;
-use super::dto::{Conversation, Info, LoginAnswer, LoginRequest, Me, ProblemDocument};
+use super::dto::{Conversation, Info, LoginAnswer, LoginRequest, Me, OidcInfo, ProblemDocument};
 use super::error::ApiError;
 use super::extract::{Address, COOKIE_NAME, Json, KnownOrigin, SignedIn};
 use crate::configuration::Current;
@@ -29,6 +29,9 @@ pub(super) async fn info(State(node): State<Node>) -> axum::Json<Info> {
         cluster: cluster.display_name.clone(),
         message: cluster.message.clone(),
         methods: methods(&current),
+        oidc: cluster.oidc.as_ref().map(|part| OidcInfo {
+            title: part.title.clone(),
+        }),
         server_id: node.me().to_string(),
         version: crate::VERSION.to_owned(),
         api_version: API_VERSION,
@@ -37,7 +40,7 @@ pub(super) async fn info(State(node): State<Node>) -> axum::Json<Info> {
 
 /// Sign-in methods, of those that this version has. A cluster that names none has its local passwords,
 /// and a host its own users.
-fn methods(current: &Current) -> Vec<String> {
+pub(super) fn methods(current: &Current) -> Vec<String> {
     let named = &current.cluster.methods;
     let host = current.root.generation > 0 && current.node.users.is_none();
     match (named.is_empty(), host) {
@@ -45,7 +48,11 @@ fn methods(current: &Current) -> Vec<String> {
         (true, false) => vec!["local".to_owned()],
         (false, _) => named
             .iter()
-            .filter(|m| matches!(m.as_str(), "local" | "ssh"))
+            .filter(|m| match m.as_str() {
+                "local" | "ssh" => true,
+                "oidc" => current.cluster.oidc.is_some(),
+                _ => false,
+            })
             .cloned()
             .collect(),
     }
@@ -78,6 +85,12 @@ pub(super) async fn login(
     }
     // A name that cannot exist is refused like one that does not.
     let login: LoginName = request.login.parse().map_err(|_| wrong_credentials())?;
+    if request.method == "oidc" {
+        return Err(Problem::bad_request(
+            "Signing in at the provider begins at `/api/v1/login/oidc` in a browser.",
+        )
+        .into());
+    }
     if request.method == "ssh" {
         let request = SshRequest {
             login,
@@ -108,10 +121,15 @@ pub(super) fn signed_in(node: &Node, user: &User, program: bool) -> Response {
     };
     let mut response = axum::Json(answer).into_response();
     if !program {
-        let seconds = user.expires.duration_since(clock::now()).as_secs();
-        set_cookie(&mut response, token, seconds);
+        give_cookie(&mut response, user);
     }
     response
+}
+
+/// Gives the browser its login.
+pub(super) fn give_cookie(response: &mut Response, user: &User) {
+    let seconds = user.expires.duration_since(clock::now()).as_secs();
+    set_cookie(response, user.token.expose(), seconds);
 }
 
 fn set_cookie(response: &mut Response, token: &str, seconds: i64) {

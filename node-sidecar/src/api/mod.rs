@@ -9,6 +9,7 @@ mod error;
 mod events;
 mod extract;
 mod login;
+mod oidc;
 mod openapi;
 mod origin;
 mod rights;
@@ -61,6 +62,8 @@ pub fn router(node: Node) -> Router {
         .route("/info", get(login::info))
         .route("/login", post(login::login))
         .route("/login/conversations/{id}", post(conversation::answer))
+        .route("/login/oidc", get(oidc::begin))
+        .route("/login/oidc/callback", get(oidc::finish))
         .route("/logout", post(login::logout))
         .route("/me", get(login::me))
         .route("/applications", get(applications::list))

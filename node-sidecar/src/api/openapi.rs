@@ -3,8 +3,8 @@
 use utoipa::OpenApi;
 
 use super::{
-    applications, connect, conversation, documents, dto, events, login, rights, servers, sessions,
-    shares, system, tokens,
+    applications, connect, conversation, documents, dto, events, login, oidc, rights, servers,
+    sessions, shares, system, tokens,
 };
 
 #[derive(OpenApi)]
@@ -17,6 +17,8 @@ use super::{
         login::info,
         login::login,
         conversation::answer,
+        oidc::begin,
+        oidc::finish,
         login::logout,
         login::me,
         applications::list,
@@ -90,7 +92,7 @@ mod tests {
     fn every_operation_describes_its_refusals() {
         let document: Value = serde_json::from_str(&document()).unwrap();
         let paths = document["paths"].as_object().unwrap();
-        assert_eq!(paths.len(), 29);
+        assert_eq!(paths.len(), 31);
         for (path, operations) in paths {
             for (method, operation) in operations.as_object().unwrap() {
                 let public = path.ends_with("/info") || path.ends_with("/openapi.json");

@@ -31,6 +31,8 @@ const TABLE: &[(&str, &str, Access)] = {
         ("GET", "/openapi.json", Public),
         ("POST", "/login", Public),
         ("POST", "/login/conversations/{id}", Public),
+        ("GET", "/login/oidc", Public),
+        ("GET", "/login/oidc/callback", Public),
         ("POST", "/logout", SignedIn),
         ("GET", "/me", SignedIn),
         ("GET", "/events", SignedIn),

@@ -50,6 +50,11 @@ impl Manager {
         self.handle.put_config(cluster, nodes).await.generation
     }
 
+    /// Says where the secret of the OIDC client is.
+    pub(crate) fn oidc_secret_at(&self, file: std::path::PathBuf) {
+        self.handle.oidc_secret_at(file);
+    }
+
     /// State of a session as it was reported.
     pub(crate) async fn session_state(&self, id: &str) -> Option<SessionState> {
         let fleet: FleetSnapshot = self

@@ -14,12 +14,21 @@ pub struct Info {
     pub message: String,
     /// Sign-in methods, in order.
     pub methods: Vec<String>,
+    /// The provider of the method `oidc`.
+    pub oidc: Option<OidcInfo>,
     /// This server.
     pub server_id: String,
     /// Version of the software.
     pub version: String,
     /// Version of the API.
     pub api_version: u32,
+}
+
+/// A sign-in provider, as the page shows it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct OidcInfo {
+    /// What it is called.
+    pub title: String,
 }
 
 /// A sign-in.

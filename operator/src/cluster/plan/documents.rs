@@ -121,6 +121,7 @@ fn cluster_part(cluster: &ValidCluster, scripts: &[Arc<BalancerScript>]) -> Clus
         display_name: cluster.display_name.clone(),
         message: cluster.message.clone(),
         methods,
+        oidc: None,
         roles: cluster.roles.clone(),
         scripts: active(scripts, cluster.script_limits),
         script_limits: cluster.script_limits,
