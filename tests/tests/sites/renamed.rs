@@ -1,10 +1,7 @@
 //! A site that keeps its images in a registry of its own: only chart values name it, and everything comes from there.
 
-use std::time::Duration;
-
 use fastx_tests::Failure;
 use fastx_tests::demo::terminal;
-use fastx_tests::eventually::eventually;
 use fastx_tests::site::{NODE, in_site};
 use fastx_tests::viewer::Viewer;
 use serde_json::json;
@@ -12,8 +9,6 @@ use serde_json::json;
 /// Made by `cargo xtask images fastx nats fastx-store --registry example.internal/mirror --tag renamed`.
 const REGISTRY: &str = "example.internal/mirror";
 const TAG: &str = "renamed";
-/// How long a node that has just joined may not see itself.
-const FIRST_VIEW: Duration = Duration::from_secs(15);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_image_from_another_registry() {
@@ -39,11 +34,7 @@ async fn every_image_from_another_registry() {
         // Operator, two managers, server and helper of the transporter, three of the store, sidecar.
         assert!(seen >= 9, "{seen} containers");
         let person = site.sign_in().await?;
-        // A node may answer for a moment that there are no servers: its first view is older than itself.
-        let session = eventually(FIRST_VIEW, "a first start", async || {
-            terminal(&person, NODE).await
-        })
-        .await?;
+        let session = terminal(&person, NODE).await?;
         let id = session.id.to_string();
         Viewer::open(&person, &id).await?.picture().await?;
         person.end(&session).await?;
