@@ -31,6 +31,8 @@ pub(crate) const CONTROL: &str = "control";
 
 /// A session that was noted so long ago and has no display never got one.
 const START_AGE: i64 = 30;
+/// How long what a lost supervisor had begun may take to be gone.
+const REMAINS: Duration = Duration::from_secs(2);
 
 /// One session in the hands of its supervisor.
 #[derive(Debug)]
@@ -138,22 +140,33 @@ fn open(folder: &Path, environment: Environment) -> Result<Option<Supervisor>, S
 
 impl Supervisor {
     fn run(mut self) {
-        let reason = match self.state.session.state {
-            SessionState::Starting if self.startable() => match self.start() {
-                Ok(()) => self.watch(),
-                Err(problem) => {
-                    let reason = problem.to_string();
-                    self.state.problem = Some(problem);
-                    reason
+        let begun = match self.state.session.state {
+            SessionState::Starting if self.startable() => self.start_noting(),
+            SessionState::Starting => self.adopt().or_else(|reason| {
+                // An X server dies of its supervisor's death while it has not told its number: nobody reads it any more.
+                if self.wait_until(REMAINS, |s| s.startable()) {
+                    self.start_noting()
+                } else {
+                    Err(reason)
                 }
-            },
-            SessionState::Ending => self.reason_so_far(),
-            _ => match self.adopt() {
-                Ok(()) => self.watch(),
-                Err(reason) => reason,
-            },
+            }),
+            SessionState::Ending => Err(self.reason_so_far()),
+            _ => self.adopt(),
+        };
+        let reason = match begun {
+            Ok(()) => self.watch(),
+            Err(reason) => reason,
         };
         self.end(reason);
+    }
+
+    /// Starts, and keeps the problem for whoever asked.
+    fn start_noting(&mut self) -> Result<(), String> {
+        self.start().map_err(|problem| {
+            let reason = problem.to_string();
+            self.state.problem = Some(problem);
+            reason
+        })
     }
 
     /// Whether this is a session of just now of which nothing runs, so that it can be started as though for the first time.
