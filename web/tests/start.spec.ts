@@ -128,6 +128,7 @@ test.describe("start on a server that does not know the reader yet", () => {
     await page.keyboard.type("wrong");
     await page.keyboard.press("Enter");
     await expect(dialog.getByText("That was not right.")).toBeVisible();
+    await expect(dialog.getByLabel("student's password")).toBeFocused();
     await page.keyboard.type("student");
     await page.keyboard.press("Enter");
     await expect(dialog.getByLabel("Verification code")).toBeFocused();
