@@ -85,7 +85,7 @@ pub(super) async fn begin(
     page: KnownOrigin,
     Query(query): Query<BeginQuery>,
 ) -> Result<Response, ApiError> {
-    allowed(&node)?;
+    allowed(&node).await?;
     let way = OnTheWay::new(
         &page.host,
         back(query.r#return.as_deref()),
@@ -121,7 +121,7 @@ pub(super) async fn finish(
     headers: HeaderMap,
     Query(query): Query<CallbackQuery>,
 ) -> Result<Response, ApiError> {
-    allowed(&node)?;
+    allowed(&node).await?;
     let way = on_the_way(&headers)
         .ok_or_else(|| refused("the browser has not begun a sign-in here, or it took too long"))?;
     let state = query.state.as_deref().unwrap_or_default();
@@ -165,8 +165,8 @@ pub(super) async fn finish(
     Ok(response)
 }
 
-fn allowed(node: &Node) -> Result<(), Problem> {
-    node.logins().open()?;
+async fn allowed(node: &Node) -> Result<(), Problem> {
+    node.logins().open().await?;
     if login::methods(&node.configuration().current()).contains(&"oidc".to_owned()) {
         Ok(())
     } else {

@@ -39,6 +39,8 @@ use crate::transport::{Transport, is_away};
 pub const LIFETIME: SignedDuration = SignedDuration::from_hours(12);
 /// How far the clocks of two members may be apart.
 const SKEW_SECONDS: i64 = 60;
+/// How long a sign-in waits for the configuration of a server that has just started.
+const LOADED: std::time::Duration = std::time::Duration::from_secs(5);
 /// Audience of login tokens.
 const AUDIENCE: &str = "api";
 /// Longest token that is looked at.
@@ -107,8 +109,16 @@ impl Logins {
         }
     }
 
-    /// Whether anybody may sign in at this server.
-    pub fn open(&self) -> Result<(), Problem> {
+    /// Whether anybody may sign in at this server; one that has just started waits for its configuration first.
+    pub async fn open(&self) -> Result<(), Problem> {
+        let mut current = self.inner.configuration.watch();
+        let loaded = current.wait_for(|current| current.root.generation > 0);
+        if !matches!(tokio::time::timeout(LOADED, loaded).await, Ok(Ok(_))) {
+            return Err(Problem::unavailable(
+                "no-manager",
+                "No cluster manager has told this server its configuration yet.",
+            ));
+        }
         if self.inner.configuration.current().node.logins {
             return Ok(());
         }
@@ -125,7 +135,7 @@ impl Logins {
         address: &str,
         label: &str,
     ) -> Result<User, Problem> {
-        self.open()?;
+        self.open().await?;
         let inner = &self.inner;
         let check = PasswordCheck {
             login,

@@ -76,7 +76,7 @@ impl Logins {
         days: u32,
         address: &str,
     ) -> Result<User, Problem> {
-        self.open()?;
+        self.open().await?;
         if !(1..=MAX_DAYS).contains(&days) {
             return Err(Problem::bad_request(format!(
                 "`days` may be 1 to {MAX_DAYS}."

@@ -123,7 +123,7 @@ impl SignIn {
     /// Begins to sign somebody in.
     pub async fn by_ssh(&self, request: SshRequest) -> Result<Progress<Entered>, Problem> {
         let parts = &self.inner.parts;
-        parts.logins.open()?;
+        parts.logins.open().await?;
         let server = request.server.unwrap_or_else(|| parts.me.clone());
         let target = self.sshd_of(&server).await?;
         // Asked before it is known who it is, so that strangers wait as long as users.
