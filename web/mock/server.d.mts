@@ -36,7 +36,7 @@ export interface Mock {
   removeSession(id: string): void;
   putServer(serverId: string, part: Record<string, unknown>): void;
   removeServer(serverId: string): void;
-  session(id: string): { shares: unknown[]; viewers: number };
+  session(id: string): { state: string; shares: unknown[]; viewers: number } | undefined;
   look(id: string, ...viewers: string[]): void;
   warn(id: string, minutes: number, text: string): void;
   endSession(id: string, reason?: string): void;

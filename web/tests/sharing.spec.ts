@@ -41,7 +41,7 @@ test.describe("sharing", () => {
     await look(page, "share-dialog");
     await dialog.getByRole("button", { name: "Stop sharing with operator" }).click();
     await expect(dialog.getByText("It is not shared with anybody.")).toBeVisible();
-    expect(mock.session("a1").shares).toEqual([]);
+    expect(mock.session("a1")?.shares).toEqual([]);
   });
 
   test("by a link that somebody follows, to look only @look", async ({ page, mock, open }) => {
@@ -100,7 +100,7 @@ test.describe("sharing", () => {
     await expect(other.getByRole("heading", { name: "Disconnected" })).toBeVisible();
     await page.keyboard.press("Escape");
     await expect(picture(page)).toBeVisible();
-    await expect.poll(() => mock.session("a1").viewers).toBe(1);
+    await expect.poll(() => mock.session("a1")?.viewers).toBe(1);
     await other.context().close();
   });
 });
