@@ -92,6 +92,20 @@ fn clusters() {
         "",
     );
     cluster("transporter: {replicas: 2}", "must be 1 or 3");
+    cluster("transporter: {type: Redis}", "");
+    cluster(
+        "transporter: {type: Redis, replicas: 1, size: 2Gi, storageClassName: fast}",
+        "",
+    );
+    cluster(
+        "transporter: {type: Redis, replicas: 3}",
+        "it is one server",
+    );
+    cluster("transporter: {size: 2Gi}", "only with `type: Redis`");
+    cluster(
+        "transporter: {type: External, external: {host: a}, storageClassName: fast}",
+        "only with `type: Redis`",
+    );
     cluster("transporter: {type: External}", "`external` is required");
     cluster(
         "transporter: {type: External, external: {host: a, protocol: Redis, secretRef: {name: s}}}",
@@ -138,6 +152,27 @@ fn clusters() {
 #[test]
 fn changes_of_clusters() {
     let change = |before, after, expect| check_change("FastXCluster", before, after, expect);
+    change(
+        "transporter: {type: Redis, size: 1Gi}",
+        "transporter: {type: Redis, size: 2Gi}",
+        "cannot change while the claim exists",
+    );
+    change(
+        "transporter: {type: Redis}",
+        "transporter: {type: Redis, storageClassName: fast}",
+        "cannot change while the claim exists",
+    );
+    change(
+        "transporter: {type: Redis, size: 1Gi}",
+        "transporter: {type: Redis, size: 1Gi, exposure: {type: LoadBalancer}}",
+        "",
+    );
+    change(
+        "transporter: {type: NATS}",
+        "transporter: {type: Redis, size: 2Gi}",
+        "",
+    );
+    change("transporter: {type: Redis, size: 2Gi}", "", "");
     let external = "store: {engine: External, external: {uriSecretRef: {name: a, key: uri}}}";
     change(
         "store: {engine: FerretDB}",

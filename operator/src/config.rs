@@ -33,8 +33,10 @@ pub struct Images {
     pub fastx: String,
     /// Desktops.
     pub desktop: String,
-    /// Transporter.
+    /// Transporter NATS.
     pub nats: String,
+    /// Transporter Redis.
+    pub redis: String,
     /// Store.
     pub store: String,
 }
@@ -74,6 +76,7 @@ impl Config {
                 fastx: image("FX_IMAGE_FASTX", "localhost/fastx:dev"),
                 desktop: image("FX_IMAGE_DESKTOP", "localhost/fastx-desktop:dev"),
                 nats: image("FX_IMAGE_NATS", "localhost/nats:dev"),
+                redis: image("FX_IMAGE_REDIS", "localhost/redis:dev"),
                 store: image("FX_IMAGE_STORE", "localhost/fastx-store:dev"),
             },
             health: source.parse("FX_HEALTH_ADDR", SocketAddr::from(([0, 0, 0, 0], 9300)))?,

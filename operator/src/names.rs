@@ -21,6 +21,10 @@ of_cluster!(
     nats_peers => "nats-peers",
     /// Secret with the transporter's configuration.
     nats_config => "nats-config",
+    /// The other transporter: StatefulSet, Service, NetworkPolicy.
+    redis => "redis",
+    /// Secret with the password of Redis and its configuration.
+    redis_config => "redis-config",
     /// Managers: Deployment, Service, NetworkPolicy, budget.
     manager => "manager",
     /// Secret with the managers' identity on the bus.

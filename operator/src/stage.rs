@@ -741,6 +741,57 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn members_of_our_redis_share_its_password_and_a_lost_one_is_made_anew() {
+        let stage = settled("transporter: {type: Redis}", "pod: {}").await;
+        let decoded = |name: &str, key: &str| {
+            let data = stage.get("secrets", name).unwrap()["data"][key].clone();
+            let bytes = base64::engine::general_purpose::STANDARD.decode(data.as_str().unwrap());
+            String::from_utf8(bytes.unwrap()).unwrap()
+        };
+        let digest = |stage: &Stage| {
+            let set = stage.get("statefulsets", "site-redis").unwrap();
+            set["spec"]["template"]["metadata"]["annotations"].to_string()
+        };
+        let (first, before) = (decoded("site-redis-config", "password"), digest(&stage));
+        for name in ["site-manager-broker", "desk-broker"] {
+            assert!(decoded(name, "broker.json").contains(&first), "{name}");
+        }
+        assert!(stage.get("statefulsets", "site-nats").is_none());
+        assert_eq!(stage.pass().await, Vec::<String>::new());
+        // This is how it is changed, too.
+        stage.delete("secrets", "site-redis-config");
+        stage.settle().await;
+        let second = decoded("site-redis-config", "password");
+        assert_ne!(first, second);
+        assert!(decoded("site-redis-config", "redis.conf").contains(&second));
+        for name in ["site-manager-broker", "desk-broker"] {
+            assert!(decoded(name, "broker.json").contains(&second), "{name}");
+        }
+        // Redis reads it at its start.
+        assert_ne!(digest(&stage), before);
+    }
+
+    #[tokio::test]
+    async fn another_kind_of_bus_replaces_the_one_before() {
+        let stage = settled("", "external: {}").await;
+        stage.with_cluster("transporter: {type: Redis}");
+        stage.settle().await;
+        for (plural, name) in [
+            ("statefulsets", "site-nats"),
+            ("services", "site-nats"),
+            ("secrets", "site-bus-keys"),
+            ("networkpolicies", "site-nats"),
+        ] {
+            assert!(stage.get(plural, name).is_none(), "{plural} {name}");
+        }
+        assert!(stage.get("statefulsets", "site-redis").is_some());
+        stage.with_cluster("");
+        stage.settle().await;
+        assert!(stage.get("statefulsets", "site-redis").is_none());
+        assert!(stage.get("secrets", "site-redis-config").is_none());
+    }
+
+    #[tokio::test]
     async fn a_node_waits_for_its_cluster() {
         let stage = Stage::new();
         stage.with_node(&node("pod: {}"));

@@ -156,6 +156,7 @@ impl World {
         let is_shared = match kind {
             Kind::Secret => [
                 names::bus_keys(&cluster.name),
+                names::redis_config(&cluster.name),
                 names::authority(&cluster.name),
                 Holder::Web.secret(&cluster.name),
             ]

@@ -46,16 +46,16 @@ impl std::fmt::Debug for Site {
 
 /// Makes a site, runs a test in it, and takes it down again.
 ///
-/// `values` go to the operator's chart, `images` into the FastXCluster.
+/// `values` go to the operator's chart; the fields of `spec` replace those of the FastXCluster.
 pub async fn in_site(
     purpose: &str,
     values: Value,
-    images: Value,
+    spec: Value,
     body: impl AsyncFnOnce(&Site) -> Result<(), Failure>,
 ) {
     in_namespace(purpose, async |client, namespace| {
         let outcome = AssertUnwindSafe(async {
-            let site = make(client.clone(), &namespace, values, &images).await?;
+            let site = make(client.clone(), &namespace, values, &spec).await?;
             body(&site).await
         })
         .catch_unwind()
@@ -74,7 +74,7 @@ async fn make(
     client: Client,
     namespace: &str,
     mut values: Value,
-    images: &Value,
+    spec: &Value,
 ) -> Result<Site, Failure> {
     install_definitions(&client).await?;
     values["replicas"] = 1.into();
@@ -97,7 +97,7 @@ async fn make(
     )?;
     let users = std::fs::read_to_string(chart::root().join("manifests/examples/10-users.yaml"))?;
     apply(&client, namespace, &users).await?;
-    for object in objects(images) {
+    for object in objects(spec) {
         apply(&client, namespace, &object.to_string()).await?;
     }
     ready::ready(&client, namespace, READY_LIMIT).await?;
@@ -115,20 +115,23 @@ async fn make(
     })
 }
 
-fn objects(images: &Value) -> [Value; 3] {
+fn objects(spec: &Value) -> [Value; 3] {
     let api = "fastx.dev/v1alpha1";
+    let mut cluster = json!({
+        "apiVersion": api, "kind": "FastXCluster", "metadata": {"name": CLUSTER},
+        "spec": {
+            "store": {"engine": "FerretDB", "size": "1Gi"},
+            "transporter": {"type": "NATS", "replicas": 1},
+            "manager": {"replicas": 2},
+            "web": {"exposure": {"type": "ClusterIP"}, "hostNames": ["localhost"]},
+            "authentication": {"local": {"usersSecretRef": {"name": "demo-users"}}},
+        },
+    });
+    for (field, value) in spec.as_object().into_iter().flatten() {
+        cluster["spec"][field] = value.clone();
+    }
     [
-        json!({
-            "apiVersion": api, "kind": "FastXCluster", "metadata": {"name": CLUSTER},
-            "spec": {
-                "store": {"engine": "FerretDB", "size": "1Gi"},
-                "transporter": {"type": "NATS", "replicas": 1},
-                "manager": {"replicas": 2},
-                "web": {"exposure": {"type": "ClusterIP"}, "hostNames": ["localhost"]},
-                "authentication": {"local": {"usersSecretRef": {"name": "demo-users"}}},
-                "images": images,
-            },
-        }),
+        cluster,
         json!({
             "apiVersion": api, "kind": "ComputeNode", "metadata": {"name": NODE},
             "spec": {

@@ -45,6 +45,8 @@ pub(crate) enum Image {
     FastxDesktop,
     /// The transporter
     Nats,
+    /// The other transporter
+    Redis,
     /// The store: PostgreSQL with DocumentDB, and FerretDB
     FastxStore,
 }
@@ -56,6 +58,7 @@ impl Image {
             Self::Fastx => "fastx",
             Self::FastxDesktop => "fastx-desktop",
             Self::Nats => "nats",
+            Self::Redis => "redis",
             Self::FastxStore => "fastx-store",
         }
     }
@@ -66,6 +69,7 @@ impl Image {
             Self::Fastx => "fastx",
             Self::FastxDesktop => "desktop",
             Self::Nats => "nats",
+            Self::Redis => "redis",
             Self::FastxStore => "store",
         };
         cluster::root().join("images").join(folder)

@@ -14,20 +14,37 @@ use crate::value::{Exposure, LocalRef, Resources};
         .message("`external` is required with `type: External`, and allowed only there"),
     validation = Rule::new("!has(self.replicas) || self.replicas == 1 || self.replicas == 3")
         .message("`replicas` must be 1 or 3"),
+    validation = Rule::new("!has(self.replicas) || self.replicas == 1 || !has(self.type) || self.type != 'Redis'")
+        .message("`replicas` above 1 are not allowed with `type: Redis`: it is one server"),
+    validation = Rule::new("(!has(self.size) && !has(self.storageClassName)) || (has(self.type) && self.type == 'Redis')")
+        .message("`size` and `storageClassName` are allowed only with `type: Redis`"),
+    validation = Rule::new("!(has(self.type) && self.type == 'Redis' && has(oldSelf.type) && oldSelf.type == 'Redis') || (has(self.size) == has(oldSelf.size) && (!has(self.size) || self.size == oldSelf.size) && has(self.storageClassName) == has(oldSelf.storageClassName) && (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName))")
+        .message("`size` and `storageClassName` cannot change while the claim exists: change `type`, and back"),
     validation = Rule::new("!has(self.exposure) || !has(self.type) || self.type != 'External'")
         .message("`exposure` is not allowed with `type: External`")
 )]
 pub struct Transporter {
-    /// `NATS` (default), `Redis` (not supported yet) or `External`.
+    /// `NATS` (default), `Redis` or `External`. A change restarts the bus and replaces the Pods of nodes as `disruption` says.
     #[serde(default, rename = "type")]
     pub kind: TransporterType,
-    /// Number of servers, 1 (default) or 3.
+    /// Number of servers, 1 (default) or, with `type: NATS`, 3.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 3))]
     pub replicas: Option<i32>,
     /// How members outside the Kubernetes cluster reach it; they cannot when unset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exposure: Option<Exposure>,
+    /// Size of the claim for the append-only file, with `type: Redis`; 1Gi when unset. It cannot change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 32),
+        regex(pattern = r"^[0-9]+(\.[0-9]+)?(k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$")
+    )]
+    pub size: Option<String>,
+    /// Storage class of that claim; the default one when unset. It cannot change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub storage_class_name: Option<String>,
     /// CPU and memory of each server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
@@ -42,7 +59,7 @@ pub enum TransporterType {
     /// NATS, run by the operator, with one identity for each member; the default.
     #[default]
     NATS,
-    /// Redis; not supported yet.
+    /// One Redis, run by the operator. All members hold the same password, and each is trusted with everything.
     Redis,
     /// One that somebody else runs. All members hold the same password, and each is trusted with everything.
     External,

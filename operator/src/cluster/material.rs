@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use rand::CryptoRng;
 
 use super::certificate::Offered;
-use super::validate::{ValidCluster, ValidStore};
+use super::validate::{BusKind, ValidCluster, ValidStore};
 use crate::config::Lifetimes;
 use crate::names;
 use crate::pki::{Authority, Data, Leaf, LeafRequest, PkiError, RenewAt};
@@ -21,8 +21,10 @@ use crate::pki::{Authority, Data, Leaf, LeafRequest, PkiError, RenewAt};
 pub enum Holder {
     /// The store, as a server.
     Store,
-    /// The transporter, as a server.
+    /// The transporter NATS, as a server.
     Nats,
+    /// The transporter Redis, as a server.
+    Redis,
     /// The managers, as servers.
     Manager,
     /// The operator, as a client of the managers.
@@ -33,9 +35,10 @@ pub enum Holder {
 
 impl Holder {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Store,
         Self::Nats,
+        Self::Redis,
         Self::Manager,
         Self::Operator,
         Self::Web,
@@ -45,7 +48,8 @@ impl Holder {
     pub fn is_of(self, cluster: &ValidCluster) -> bool {
         match self {
             Self::Store => matches!(cluster.store, ValidStore::Ferret { .. }),
-            Self::Nats => cluster.external_bus.is_none(),
+            Self::Nats => cluster.transporter.has_identities(),
+            Self::Redis => cluster.transporter.is_redis(),
             Self::Manager | Self::Operator | Self::Web => true,
         }
     }
@@ -54,7 +58,8 @@ impl Holder {
     /// store: it lives half as long as the authority, and never longer than who signed it.
     fn lifetimes(self, usual: &Lifetimes) -> Lifetimes {
         let leaf = match self {
-            Self::Store => usual.leaf.max(usual.authority / 2),
+            // Redis is restarted for a new one too.
+            Self::Store | Self::Redis => usual.leaf.max(usual.authority / 2),
             _ => usual.leaf,
         };
         Lifetimes { leaf, ..*usual }
@@ -65,6 +70,7 @@ impl Holder {
         let part = match self {
             Self::Store => "store",
             Self::Nats => "nats",
+            Self::Redis => "redis",
             Self::Manager => "manager",
             Self::Operator => "operator",
             Self::Web => "web",
@@ -88,7 +94,7 @@ pub struct Existing {
     pub manager_broker: Option<Arc<Data>>,
     /// The web certificate that somebody else makes, if somebody is to.
     pub offered: Option<Offered>,
-    /// The Secret of a transporter that somebody else runs.
+    /// The Secret with the one password of all members, where they have no identities.
     pub bus_secret: Option<Arc<Data>>,
 }
 
@@ -181,7 +187,7 @@ impl std::fmt::Debug for StoreLogin {
     }
 }
 
-/// What members need to join a transporter that somebody else runs; the same for all of them.
+/// What members need to join a transporter that does not tell them apart; the same for all of them.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct BusSecret {
     /// Password; with NATS a token.
@@ -197,18 +203,24 @@ impl std::fmt::Debug for BusSecret {
 }
 
 impl BusSecret {
-    /// None while the Secret that the cluster names is missing or lacks its password.
-    pub fn of(cluster: &ValidCluster, data: Option<&Data>) -> Option<Self> {
-        let external = cluster.external_bus.as_ref()?;
-        if external.secret.is_none() {
-            return Some(Self::default());
-        }
+    /// None while the Secret is missing or lacks its password, and none with identities. `bundle` is what members
+    /// trust of our own servers.
+    pub fn of(cluster: &ValidCluster, data: Option<&Data>, bundle: Option<&str>) -> Option<Self> {
         let text = |key: &str| String::from_utf8(data?.get(key)?.clone()).ok();
-        Some(Self {
-            // A line end at the end is of the editor, not of the password.
-            password: text("password")?.trim_end_matches(['\r', '\n']).to_owned(),
-            ca: text("ca.crt").unwrap_or_default(),
-        })
+        // A line end at the end is of the editor, not of the password.
+        let password = || Some(text("password")?.trim_end_matches(['\r', '\n']).to_owned());
+        match &cluster.transporter.kind {
+            BusKind::Nats => None,
+            BusKind::Redis { .. } => Some(Self {
+                password: password().filter(|p| !p.is_empty())?,
+                ca: bundle?.to_owned(),
+            }),
+            BusKind::External(external) if external.secret.is_none() => Some(Self::default()),
+            BusKind::External(_) => Some(Self {
+                password: password()?,
+                ca: text("ca.crt").unwrap_or_default(),
+            }),
+        }
     }
 }
 
@@ -225,7 +237,7 @@ pub struct Material {
     pub store_login: Option<StoreLogin>,
     /// `broker.json` of the managers as it is.
     pub manager_broker: Option<String>,
-    /// Password and authorities of a transporter that somebody else runs; none while its Secret is missing.
+    /// Password and authorities where members have no identities; none while somebody else's Secret is missing.
     pub bus_secret: Option<BusSecret>,
     /// When a certificate wants to be renewed.
     pub renew_at: Timestamp,
@@ -261,7 +273,6 @@ pub fn material(
         leaves.insert(holder, leaf);
     }
     Ok(Material {
-        authority,
         leaves,
         bus: bus_keys(existing.bus_keys.as_deref(), now, rng),
         store_login: match cluster.store {
@@ -272,15 +283,43 @@ pub fn material(
             .manager_broker
             .as_ref()
             .and_then(|d| String::from_utf8(d.get("broker.json")?.clone()).ok()),
-        bus_secret: BusSecret::of(cluster, existing.bus_secret.as_deref()),
+        bus_secret: bus_secret(cluster, existing, &authority.bundle(), rng),
+        authority,
         renew_at,
     })
+}
+
+/// The password of our own Redis is made here, once.
+fn bus_secret(
+    cluster: &ValidCluster,
+    existing: &Existing,
+    bundle: &str,
+    rng: &mut impl CryptoRng,
+) -> Option<BusSecret> {
+    BusSecret::of(cluster, existing.bus_secret.as_deref(), Some(bundle)).or_else(|| {
+        cluster.transporter.is_redis().then(|| BusSecret {
+            password: password(rng),
+            ca: bundle.to_owned(),
+        })
+    })
+}
+
+fn password(rng: &mut impl CryptoRng) -> String {
+    let mut bytes = [0; 24];
+    rng.fill_bytes(&mut bytes);
+    hex(&bytes)
 }
 
 fn request(cluster: &ValidCluster, holder: Holder, web_hosts: &[String]) -> LeafRequest {
     let (name, namespace) = (&cluster.key.name, &cluster.key.namespace);
     let names = match holder {
         Holder::Store => names::hosts(&names::store(name), namespace),
+        Holder::Redis => {
+            let mut hosts = names::hosts(&names::redis(name), namespace);
+            let outside = cluster.transporter.exposure.as_ref();
+            hosts.extend(outside.and_then(|e| e.host_name.clone()));
+            hosts
+        }
         Holder::Nats => {
             let mut hosts = names::hosts(&names::nats(name), namespace);
             let peers = names::nats_peers(name);
@@ -289,7 +328,7 @@ fn request(cluster: &ValidCluster, holder: Holder, web_hosts: &[String]) -> Leaf
                     .iter()
                     .map(|h| format!("*.{h}")),
             );
-            let outside = cluster.nats_exposure.as_ref();
+            let outside = cluster.transporter.exposure.as_ref();
             hosts.extend(outside.and_then(|e| e.host_name.clone()));
             hosts
         }
@@ -328,14 +367,10 @@ fn store_login(existing: Option<&Data>, rng: &mut impl CryptoRng) -> StoreLogin 
         (Some(user), Some(password)) if !user.is_empty() && !password.is_empty() => {
             StoreLogin { user, password }
         }
-        _ => {
-            let mut bytes = [0; 24];
-            rng.fill_bytes(&mut bytes);
-            StoreLogin {
-                user: "fastx".to_owned(),
-                password: hex(&bytes),
-            }
-        }
+        _ => StoreLogin {
+            user: "fastx".to_owned(),
+            password: password(rng),
+        },
     }
 }
 

@@ -89,7 +89,7 @@ async fn existing(
         ..Existing::default()
     };
     // What is not there is not in the cache either, and would be asked for again and again.
-    if cluster.external_bus.is_none() {
+    if cluster.transporter.has_identities() {
         existing.bus_keys = read(names::bus_keys(name)).await?;
     }
     if matches!(cluster.store, ValidStore::Ferret { .. }) {
@@ -109,12 +109,11 @@ async fn existing(
         let offered = certificate::offered(cluster, (&secret, field), data.as_deref(), now);
         existing.offered = Some(offered);
     }
-    if let Some(secret) = cluster
-        .external_bus
-        .as_ref()
-        .and_then(|b| b.secret.as_ref())
-    {
+    let external = cluster.transporter.external();
+    if let Some(secret) = external.and_then(|b| b.secret.as_ref()) {
         existing.bus_secret = others(context, cluster, secret).await?;
+    } else if cluster.transporter.is_redis() {
+        existing.bus_secret = read(names::redis_config(name)).await?;
     }
     Ok(existing)
 }
@@ -150,10 +149,8 @@ fn wanted(cluster: &ValidCluster) -> Vec<(&str, &'static str)> {
         let ca = ca.as_ref().map(|ca| ca.name.as_str());
         wanted.extend(ca.map(|ca| (ca, "store.external.caSecretRef")));
     }
-    let bus = cluster
-        .external_bus
-        .as_ref()
-        .and_then(|b| b.secret.as_deref());
+    let external = cluster.transporter.external();
+    let bus = external.and_then(|b| b.secret.as_deref());
     wanted.extend(bus.map(|bus| (bus, "transporter.external.secretRef")));
     wanted
 }

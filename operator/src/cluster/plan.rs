@@ -6,6 +6,7 @@ mod manager;
 mod nats;
 mod network;
 pub(crate) mod pod;
+mod redis;
 mod secrets;
 mod store;
 pub mod web;
@@ -17,13 +18,13 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::material::Material;
-use super::validate::{ValidCluster, ValidStore};
+use super::validate::{BusKind, ValidCluster, ValidStore};
 use crate::kind::{Kind, Object};
 use crate::meta;
 use crate::names;
 use crate::pods::{PodView, proved_image};
 
-pub(crate) use secrets::{broker_document, external_bus, own_bus};
+pub(crate) use secrets::{broker_document, own_bus, shared_bus};
 
 /// What is to be applied for a cluster.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,8 +60,12 @@ pub fn plan(
     if matches!(cluster.store, ValidStore::Ferret { .. }) {
         ensure.extend(store::objects(cluster, material, present.claim_size));
     }
-    if cluster.external_bus.is_none() {
-        ensure.extend(nats::objects(cluster, &helper_image(cluster, pods)));
+    match &cluster.transporter.kind {
+        BusKind::Nats => ensure.extend(nats::objects(cluster, &helper_image(cluster, pods))),
+        BusKind::Redis { size, class } => {
+            ensure.extend(redis::objects(cluster, material, size, class.as_deref()));
+        }
+        BusKind::External(_) => {}
     }
     ensure.extend(manager::objects(cluster));
     ensure.extend(web::objects(cluster));
@@ -219,6 +224,24 @@ mod tests {
     }
 
     #[test]
+    fn with_redis_there_is_no_nats_and_no_identity() {
+        let objects = list(&planned("transporter: {type: Redis}"));
+        for name in ["site-nats", "site-bus-keys"] {
+            assert!(!objects.iter().any(|o| o.contains(name)), "{objects:?}");
+        }
+        for object in [
+            "Secret site-manager-broker",
+            "Secret site-redis-config",
+            "Secret site-redis-tls",
+            "Service site-redis",
+            "NetworkPolicy site-redis",
+            "StatefulSet site-redis",
+        ] {
+            assert!(objects.contains(&object.to_owned()), "{objects:?}");
+        }
+    }
+
+    #[test]
     fn everything_has_our_labels_and_goes_away_with_its_owner() {
         for object in planned("").ensure {
             let metadata = &object.body["metadata"];
@@ -231,7 +254,9 @@ mod tests {
 
     #[test]
     fn all_pods_are_restricted_and_have_no_token() {
-        for object in planned("transporter: {replicas: 3}").ensure {
+        let redis = planned("transporter: {type: Redis}").ensure;
+        let nats = planned("transporter: {replicas: 3}").ensure;
+        for object in nats.into_iter().chain(redis) {
             let pod = &object.body["spec"]["template"]["spec"];
             if !pod.is_object() {
                 continue;
@@ -262,9 +287,11 @@ mod tests {
 
     #[test]
     fn no_secret_value_is_outside_of_secrets() {
-        let cluster = valid("");
+        let cluster = valid("transporter: {type: Redis}");
         let material = made(&cluster, &Existing::default());
         let password = material.store_login.clone().unwrap().password;
+        let bus = material.bus_secret.clone().unwrap().password;
+        assert!(bus.len() >= 32 && bus != password);
         for object in plan(
             &cluster,
             &material,
@@ -276,7 +303,9 @@ mod tests {
             if object.kind != Kind::Secret {
                 let text = object.body.to_string();
                 assert!(
-                    !text.contains(&password) && !text.contains("PRIVATE KEY"),
+                    !text.contains(&password)
+                        && !text.contains(&bus)
+                        && !text.contains("PRIVATE KEY"),
                     "{}",
                     object.name
                 );

@@ -134,9 +134,9 @@ fn transporter(valid: &ValidCluster, observed: &Observed) -> Finding {
     if let Some(message) = missing(observed, "transporter.") {
         return finding(Reason::SecretMissing, message);
     }
-    let secret = valid.external_bus.as_ref().and_then(|b| b.secret.as_ref());
-    if let Some(secret) = secret
-        && BusSecret::of(valid, observed.existing.bus_secret.as_deref()).is_none()
+    let external = valid.transporter.external();
+    if let Some(secret) = external.and_then(|b| b.secret.as_ref())
+        && BusSecret::of(valid, observed.existing.bus_secret.as_deref(), None).is_none()
     {
         let message = format!(
             "Secret `{secret}`, which `transporter.external.secretRef` names, has no key `password`: add it."
@@ -144,10 +144,7 @@ fn transporter(valid: &ValidCluster, observed: &Observed) -> Finding {
         return finding(Reason::SecretInvalid, message);
     }
     // Pods of somebody else's transporter are not ours to look at.
-    let component = match &valid.external_bus {
-        None => "nats",
-        Some(_) => "",
-    };
+    let component = valid.transporter.component().map_or("", |(name, _)| name);
     part(
         Kind::TransporterReady,
         component,
@@ -401,7 +398,7 @@ fn degraded(
     {
         return degraded(*reason, message.clone());
     }
-    for component in ["store", "nats", "manager"] {
+    for component in ["store", "nats", "redis", "manager"] {
         let mut of_part = observed
             .pods
             .iter()

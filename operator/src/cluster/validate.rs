@@ -6,9 +6,7 @@ mod tls;
 use fastx_core::names::BusNamespace;
 use fastx_core::wire::config::{Application, Profile, RoleRules, ScriptLimits};
 use fastx_crds::FastXCluster;
-use fastx_crds::cluster::{
-    Clipboard, Disruption, Roles, Sessions, StoreEngine, TransporterType, WindowMode,
-};
+use fastx_crds::cluster::{Clipboard, Disruption, Roles, Sessions, StoreEngine, WindowMode};
 use fastx_crds::conditions::Reason;
 use fastx_crds::value::{Exposure, Resources, SecretKeyRef};
 use kube::ResourceExt;
@@ -17,7 +15,7 @@ use crate::config::Images;
 use crate::meta::Owner;
 use crate::queue::Key;
 
-pub use bus::ExternalBus;
+pub use bus::{Bus, BusKind, ExternalBus};
 pub use tls::{Issuer, ValidTls};
 
 /// A cluster that can be made.
@@ -37,14 +35,8 @@ pub struct ValidCluster {
     pub images: ClusterImages,
     /// Store.
     pub store: ValidStore,
-    /// The transporter that somebody else runs; none when it is our own.
-    pub external_bus: Option<ExternalBus>,
-    /// Servers of the transporter.
-    pub nats_replicas: u16,
-    /// How the transporter is reached from outside.
-    pub nats_exposure: Option<Exposure>,
-    /// CPU and memory of the transporter.
-    pub nats_resources: Option<Resources>,
+    /// Transporter.
+    pub transporter: Bus,
     /// Where the certificate that browsers see comes from.
     pub tls: ValidTls,
     /// Number of managers.
@@ -86,8 +78,10 @@ pub struct ClusterImages {
     pub fastx: String,
     /// Desktops.
     pub desktop: String,
-    /// Transporter.
+    /// Transporter NATS.
     pub nats: String,
+    /// Transporter Redis.
+    pub redis: String,
     /// Store.
     pub store: String,
     /// When they are pulled.
@@ -166,11 +160,8 @@ pub fn validate(cluster: &FastXCluster, defaults: &Images) -> Result<ValidCluste
         message: spec.message.clone().unwrap_or_default(),
         images: images(cluster, defaults),
         store: store(cluster)?,
-        external_bus: bus::external(cluster)?,
+        transporter: bus::bus(cluster)?,
         tls: tls::tls(cluster)?,
-        nats_replicas: u16::try_from(spec.transporter.replicas.unwrap_or(1)).unwrap_or(1),
-        nats_exposure: spec.transporter.exposure.clone(),
-        nats_resources: spec.transporter.resources.clone(),
         manager_replicas: u16::try_from(spec.manager.replicas.unwrap_or(2)).unwrap_or(2),
         manager_resources: spec.manager.resources.clone(),
         web: spec.web.exposure.clone(),
@@ -204,11 +195,6 @@ fn supported(cluster: &FastXCluster) -> Result<(), Invalid> {
             "`store.engine: MongoDB` is not supported yet: use `FerretDB`, or `External` with a MongoDB of your own",
         ));
     }
-    if spec.transporter.kind == TransporterType::Redis {
-        return Err(Invalid::unsupported(
-            "`transporter.type: Redis` is not supported yet: use `NATS`, or `External` with a Redis of your own",
-        ));
-    }
     Ok(())
 }
 
@@ -223,6 +209,7 @@ fn images(cluster: &FastXCluster, defaults: &Images) -> ClusterImages {
         fastx: or_default(&spec.images.fastx, &defaults.fastx),
         desktop: or_default(&spec.images.desktop, &defaults.desktop),
         nats: or_default(&spec.images.nats, &defaults.nats),
+        redis: or_default(&spec.images.redis, &defaults.redis),
         store: or_default(&spec.images.store, &defaults.store),
         pull_policy: spec.images.pull_policy.unwrap_or_default().name(),
         pull_secrets: spec
@@ -403,6 +390,7 @@ pub(crate) mod tests {
             fastx: "registry:5000/a/fastx:1".into(),
             desktop: "desktop:1".into(),
             nats: "nats@sha256:0".into(),
+            redis: "redis:3".into(),
             store: "store".into(),
         }
     }
@@ -429,7 +417,8 @@ pub(crate) mod tests {
     fn an_empty_spec_is_a_whole_cluster() {
         let cluster = valid("");
         assert_eq!(cluster.manager_replicas, 2);
-        assert_eq!(cluster.nats_replicas, 1);
+        assert_eq!(cluster.transporter.kind, BusKind::Nats);
+        assert_eq!(cluster.transporter.replicas, 1);
         assert_eq!(cluster.offline_grace_seconds, 600);
         assert_eq!(cluster.applications.len(), 3);
         assert_eq!(cluster.display_name, "site");
@@ -438,14 +427,9 @@ pub(crate) mod tests {
 
     #[test]
     fn what_is_not_built_yet_is_said() {
-        for (spec, text) in [
-            ("store: {engine: MongoDB}", "MongoDB"),
-            ("transporter: {type: Redis}", "NATS"),
-        ] {
-            let error = validate(&cluster(spec), &defaults()).unwrap_err();
-            assert_eq!(error.reason, Reason::NotSupportedYet);
-            assert!(error.message.contains(text), "{}", error.message);
-        }
+        let error = validate(&cluster("store: {engine: MongoDB}"), &defaults()).unwrap_err();
+        assert_eq!(error.reason, Reason::NotSupportedYet);
+        assert!(error.message.contains("MongoDB"), "{}", error.message);
     }
 
     #[test]
@@ -461,6 +445,7 @@ pub(crate) mod tests {
                 "tls.issuerRef",
             ),
             ("transporter: {type: External}", "transporter.external"),
+            ("transporter: {type: Redis, replicas: 3}", "one server"),
         ] {
             let error = validate(&cluster(spec), &defaults()).unwrap_err();
             assert_eq!(error.reason, Reason::InvalidSpec);
@@ -473,7 +458,7 @@ pub(crate) mod tests {
         let bus = |more: &str| {
             let spec =
                 format!("transporter: {{type: External, external: {{host: h.example{more}}}}}");
-            valid(&spec).external_bus.unwrap()
+            valid(&spec).transporter.external().unwrap().clone()
         };
         let usual = bus("");
         assert!(usual.reject_unauthorized && usual.port == 0 && usual.secret.is_none());

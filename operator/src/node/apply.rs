@@ -20,7 +20,7 @@ use super::plan::{Identity, Plan, plan};
 use super::validate::ValidNode;
 use crate::apply::ApplyError;
 use crate::cluster::material::{BusKeys, MEMBER_PREFIX, REVOKED_PREFIX};
-use crate::cluster::plan::{broker_document, external_bus, own_bus};
+use crate::cluster::plan::{broker_document, own_bus, shared_bus};
 use crate::cluster::validate::{Invalid, ValidCluster};
 use crate::context::Context;
 use crate::controller::Failure;
@@ -78,13 +78,14 @@ pub(super) async fn apply(
         return Ok(Outcome::early());
     }
     // The cluster's own controller makes what is missing, and its objects wake us.
-    let identity = match (&cluster.external_bus, &observed.bus, &observed.bundle) {
-        (Some(external), ..) => {
-            let Some(secret) = &observed.bus_secret else {
-                return Ok(Outcome::early());
-            };
+    let identity = match (&observed.bus_secret, &observed.bus, &observed.bundle) {
+        (Some(secret), ..) => {
             add_finalizer(context, node).await?;
-            shared(observed, external_bus(cluster, external, secret), now)
+            shared(
+                observed,
+                shared_bus(cluster, secret, valid.pod.is_none()),
+                now,
+            )
         }
         (None, Some(bus), Some(bundle)) => {
             add_finalizer(context, node).await?;
@@ -203,7 +204,7 @@ async fn identity(
     })
 }
 
-/// At somebody else's transporter all members are alike.
+/// At a transporter without identities all members are alike.
 fn shared(observed: &Observed, wanted: BrokerConfig, now: Timestamp) -> Identity {
     Identity {
         seed: None,

@@ -26,7 +26,7 @@ pub(super) struct Observed {
     pub(super) cluster: Cluster,
     /// Keys of the bus, once the cluster has them.
     pub(super) bus: Option<BusKeys>,
-    /// Password and authorities of a transporter that somebody else runs; none while its Secret is missing.
+    /// Password and authorities of a transporter without identities; none while its Secret is missing.
     pub(super) bus_secret: Option<BusSecret>,
     /// What members trust, once the cluster has an authority.
     pub(super) bundle: Option<String>,
@@ -119,8 +119,7 @@ pub(super) async fn observe(
     let (mut web_digest, mut bus_secret) = (String::new(), None);
     // Without the cluster its Secrets are gone or will be.
     if let Some(present) = found.present() {
-        bus_secret = secret_of_bus(context, present).await?;
-        if present.external_bus.is_none() {
+        if present.transporter.has_identities() {
             bus = read(names::bus_keys(name))
                 .await?
                 .and_then(|d| BusKeys::read(&d));
@@ -129,6 +128,7 @@ pub(super) async fn observe(
         bundle = authority
             .and_then(|d| Authority::read(&d))
             .map(|a| a.bundle());
+        bus_secret = secret_of_bus(context, present, bundle.as_deref()).await?;
         broker = read(names::node_broker(&key.name)).await?;
         web_digest = web(context, node, &cluster);
     }
@@ -159,23 +159,25 @@ pub(super) async fn observe(
     })
 }
 
-/// The cluster's own controller keeps the watch of the Secret.
+/// The cluster's own controller makes our Redis's Secret and keeps the watch of somebody else's.
 async fn secret_of_bus(
     context: &Context,
     cluster: &ValidCluster,
+    bundle: Option<&str>,
 ) -> Result<Option<BusSecret>, ApplyError> {
-    let Some(external) = &cluster.external_bus else {
-        return Ok(None);
+    let (key, name) = (&cluster.key, &cluster.key.name);
+    let external = cluster.transporter.external();
+    let data = if let Some(secret) = external.and_then(|e| e.secret.as_ref()) {
+        let seen = context.foreign.seen(key, secret);
+        let key = Key::new(&key.namespace, secret);
+        context.applier.others_secret(&key, &seen).await?
+    } else if cluster.transporter.is_redis() {
+        let key = Key::new(&key.namespace, names::redis_config(name));
+        context.applier.secret(&key).await?
+    } else {
+        None
     };
-    let data = match &external.secret {
-        None => None,
-        Some(secret) => {
-            let key = Key::new(&cluster.key.namespace, secret);
-            let seen = context.foreign.seen(&cluster.key, secret);
-            context.applier.others_secret(&key, &seen).await?
-        }
-    };
-    Ok(BusSecret::of(cluster, data.as_deref()))
+    Ok(BusSecret::of(cluster, data.as_deref(), bundle))
 }
 
 /// Only while a new image is on trial and does not run.

@@ -114,6 +114,19 @@ async fn transporter() {
         &[
             Create("spec: {transporter: {type: NATS, replicas: 3}}", Accepted),
             Create("spec: {transporter: {replicas: 2}}", Refused("`replicas` must be 1 or 3")),
+            Create("spec: {transporter: {type: Redis, size: 2Gi, storageClassName: fast}}", Accepted),
+            Create(
+                "spec: {transporter: {type: Redis, replicas: 3}}",
+                Refused("`replicas` above 1 are not allowed with `type: Redis`"),
+            ),
+            Create(
+                "spec: {transporter: {size: 2Gi}}",
+                Refused("`size` and `storageClassName` are allowed only with `type: Redis`"),
+            ),
+            Create(
+                "spec: {transporter: {type: Redis, size: much}}",
+                Refused("spec.transporter.size"),
+            ),
             Create("spec: {transporter: {type: Kafka}}", Refused("supported values: \"NATS\"")),
             Create(
                 "spec: {transporter: {type: External, external: {host: nats.example.org}}}",
@@ -145,7 +158,23 @@ async fn transporter() {
                 Refused("spec.transporter.external.host"),
             ),
         ],
-        &[],
+        &[
+            Change(
+                "spec: {transporter: {type: Redis, size: 1Gi}}",
+                "spec: {transporter: {type: Redis, size: 2Gi}}",
+                Refused("`size` and `storageClassName` cannot change while the claim exists"),
+            ),
+            Change(
+                "spec: {transporter: {type: NATS}}",
+                "spec: {transporter: {type: Redis, size: 2Gi}}",
+                Accepted,
+            ),
+            Change(
+                "spec: {transporter: {type: Redis, size: 2Gi}}",
+                "spec: {transporter: {type: NATS}}",
+                Accepted,
+            ),
+        ],
     )
     .await;
 }

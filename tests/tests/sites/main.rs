@@ -2,5 +2,6 @@
 //!
 //! These tests mostly wait, so they run beside each other.
 
+mod redis;
 mod renamed;
 mod rest;

@@ -34,6 +34,10 @@ impl Recipe {
                 .program("nats-server", paths, "/usr/bin")
                 .option("--dir", "/tmp:1777")
                 .user(SERVICE_USER)),
+            Image::Redis => Ok(Self::default()
+                .option("--suite", "trixie")
+                .packages(&read(&folder.join("packages"))?)
+                .user(SERVICE_USER)),
             Image::FastxStore => Self::store(&folder, paths),
         }
     }

@@ -1,4 +1,4 @@
-//! The transporter: NATS servers, and beside each a helper that makes them read a changed configuration.
+//! The transporter NATS: its servers, and beside each a helper that makes them read a changed configuration.
 
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ pub(super) fn objects(cluster: &ValidCluster, helper_image: &str) -> Vec<Object>
     let name = &cluster.key.name;
     let metadata = || meta::owned(&cluster.owner, &meta::labels(name, "nats", None));
     let selector = meta::pod_selector(name, "nats");
-    let exposure = cluster.nats_exposure.clone().unwrap_or_default();
+    let exposure = cluster.transporter.exposure.clone().unwrap_or_default();
     let peers = json!({
         "metadata": metadata(),
         "spec": {
@@ -42,7 +42,7 @@ pub(super) fn objects(cluster: &ValidCluster, helper_image: &str) -> Vec<Object>
         cluster,
         names::nats(name),
         "nats",
-        cluster.nats_replicas,
+        cluster.transporter.replicas,
     ));
     objects
 }
@@ -54,7 +54,7 @@ fn stateful_set(cluster: &ValidCluster, helper_image: &str) -> Value {
         "metadata": meta::owned(&cluster.owner, &labels),
         "spec": {
             "serviceName": names::nats_peers(name),
-            "replicas": cluster.nats_replicas,
+            "replicas": cluster.transporter.replicas,
             "revisionHistoryLimit": 2,
             // A server alone in a cluster of three waits for the others in vain.
             "podManagementPolicy": "Parallel",
@@ -82,7 +82,7 @@ fn pod_spec(cluster: &ValidCluster, helper_image: &str) -> Value {
         ]}},
         pod::empty_dir("run", "1Mi"),
     ]);
-    if cluster.nats_replicas > 1 {
+    if cluster.transporter.replicas > 1 {
         spec["topologySpreadConstraints"] = json!([{
             "maxSkew": 1, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "ScheduleAnyway",
             "labelSelector": {"matchLabels": meta::pod_selector(name, "nats")},
@@ -105,7 +105,7 @@ fn server(cluster: &ValidCluster) -> Value {
         ],
         "securityContext": pod::locked(),
         "resources": pod::resources(
-            cluster.nats_resources.as_ref(),
+            cluster.transporter.resources.as_ref(),
             &[("cpu", "20m"), ("memory", "32Mi")],
             &[("memory", "256Mi")],
         ),

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::super::validate::{ValidCluster, ValidStore};
+use super::super::validate::{BusKind, ValidCluster, ValidStore};
 use crate::kind::{Kind, Object};
 use crate::meta;
 use crate::names;
@@ -28,9 +28,20 @@ pub(super) fn policies(cluster: &ValidCluster) -> Vec<Object> {
             }),
         ),
     ];
-    if cluster.external_bus.is_none() {
-        let rules = nats_rules(cluster, &part);
-        list.push(policy(cluster, names::nats(name), "nats", rules));
+    match cluster.transporter.kind {
+        BusKind::Nats => {
+            let rules = nats_rules(cluster, &part);
+            list.push(policy(cluster, names::nats(name), "nats", rules));
+        }
+        BusKind::Redis { .. } => {
+            let rules = json!({
+                "policyTypes": ["Ingress", "Egress"],
+                "ingress": [members(cluster, &part, 6379)],
+                "egress": [],
+            });
+            list.push(policy(cluster, names::redis(name), "redis", rules));
+        }
+        BusKind::External(_) => {}
     }
     if matches!(cluster.store, ValidStore::Ferret { .. }) {
         let rules = json!({
@@ -43,15 +54,19 @@ pub(super) fn policies(cluster: &ValidCluster) -> Vec<Object> {
     list
 }
 
-fn nats_rules(cluster: &ValidCluster, part: &impl Fn(&str) -> Value) -> Value {
-    let members = if cluster.nats_exposure.is_some() {
-        json!({"ports": [port(4222)]})
+/// Who reaches the transporter: anybody when it is exposed, since those outside have no label.
+fn members(cluster: &ValidCluster, part: &impl Fn(&str) -> Value, bus_port: u16) -> Value {
+    if cluster.transporter.exposure.is_some() {
+        json!({"ports": [port(bus_port)]})
     } else {
-        json!({"from": [part("node"), part("manager")], "ports": [port(4222)]})
-    };
+        json!({"from": [part("node"), part("manager")], "ports": [port(bus_port)]})
+    }
+}
+
+fn nats_rules(cluster: &ValidCluster, part: &impl Fn(&str) -> Value) -> Value {
     json!({
         "policyTypes": ["Ingress", "Egress"],
-        "ingress": [members, {"from": [part("nats")], "ports": [port(6222)]}],
+        "ingress": [members(cluster, part, 4222), {"from": [part("nats")], "ports": [port(6222)]}],
         "egress": [{"to": [part("nats")], "ports": [port(6222)]}, names_service()],
     })
 }
@@ -62,11 +77,14 @@ fn manager_rules(cluster: &ValidCluster, part: &impl Fn(&str) -> Value) -> Value
         // Where it is stands in a Secret.
         ValidStore::External { .. } => json!({}),
     };
-    let bus = match &cluster.external_bus {
-        None => json!({"to": [part("nats")], "ports": [port(4222)]}),
+    let bus = match (
+        cluster.transporter.component(),
+        cluster.transporter.external(),
+    ) {
+        (Some((name, bus_port)), _) => json!({"to": [part(name)], "ports": [port(bus_port)]}),
         // Its host may be a name, which a policy does not know.
-        Some(external) if external.port == 0 => json!({"ports": [port(4222), port(6379)]}),
-        Some(external) => json!({"ports": [port(external.port)]}),
+        (None, Some(external)) if external.port != 0 => json!({"ports": [port(external.port)]}),
+        (None, _) => json!({"ports": [port(4222), port(6379)]}),
     };
     json!({
         "policyTypes": ["Ingress", "Egress"],
@@ -146,6 +164,30 @@ mod tests {
         );
         let listed = policies(&valid(spec));
         assert!(listed.iter().all(|p| p.name != "site-nats"));
+    }
+
+    #[test]
+    fn redis_is_reached_by_members_alone_and_reaches_nobody() {
+        let policy = rules("transporter: {type: Redis}", "site-redis");
+        let from = policy["ingress"][0]["from"].as_array().unwrap();
+        let who: Vec<&Value> = from
+            .iter()
+            .map(|f| &f["podSelector"]["matchLabels"][meta::COMPONENT])
+            .collect();
+        assert_eq!(who, ["node", "manager"]);
+        assert_eq!(policy["ingress"][0]["ports"][0]["port"], 6379);
+        assert_eq!(policy["egress"], json!([]));
+        let egress = rules("transporter: {type: Redis}", "site-manager")["egress"][0].clone();
+        assert_eq!(
+            egress["to"][0]["podSelector"]["matchLabels"][meta::COMPONENT],
+            "redis"
+        );
+        let open = "transporter: {type: Redis, exposure: {type: LoadBalancer}}";
+        assert!(
+            rules(open, "site-redis")["ingress"][0]
+                .get("from")
+                .is_none()
+        );
     }
 
     #[test]

@@ -13,7 +13,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::super::material::{BusSecret, Holder, Material};
-use super::super::validate::{ExternalBus, ValidCluster};
+use super::super::validate::ValidCluster;
+use super::redis;
 use crate::kind::{Kind, Object};
 use crate::meta;
 use crate::names;
@@ -29,21 +30,7 @@ pub(super) fn secrets(cluster: &ValidCluster, material: &Material, now: Timestam
         "authority",
         &text(&material.authority.write()),
     )];
-    // A transporter of somebody else has its own configuration and knows none of our identities.
-    if cluster.external_bus.is_none() {
-        list.push(secret(
-            cluster,
-            names::bus_keys(name),
-            "authority",
-            &bus_keys(material),
-        ));
-        list.push(secret(
-            cluster,
-            names::nats_config(name),
-            "nats",
-            &one("nats.conf", &nats_conf(cluster, material)),
-        ));
-    }
+    list.extend(bus_secrets(cluster, material));
     if let Some(document) = manager_broker(cluster, material, now) {
         list.push(secret(
             cluster,
@@ -57,6 +44,7 @@ pub(super) fn secrets(cluster: &ValidCluster, material: &Material, now: Timestam
         let component = match holder {
             Holder::Store => "store",
             Holder::Nats => "nats",
+            Holder::Redis => "redis",
             Holder::Manager => "manager",
             Holder::Operator => "operator",
             Holder::Web => "node",
@@ -83,6 +71,44 @@ pub(super) fn secrets(cluster: &ValidCluster, material: &Material, now: Timestam
             cluster,
             names::store_login(name),
             "manager",
+            &text(&data),
+        ));
+    }
+    list
+}
+
+/// What our own transporter is configured with.
+fn bus_secrets(cluster: &ValidCluster, material: &Material) -> Vec<Object> {
+    let name = &cluster.key.name;
+    let mut list = Vec::new();
+    // No other transporter knows our identities.
+    if cluster.transporter.has_identities() {
+        list.push(secret(
+            cluster,
+            names::bus_keys(name),
+            "authority",
+            &bus_keys(material),
+        ));
+        list.push(secret(
+            cluster,
+            names::nats_config(name),
+            "nats",
+            &one("nats.conf", &nats_conf(cluster, material)),
+        ));
+    }
+    if let Some(bus) = material
+        .bus_secret
+        .as_ref()
+        .filter(|_| cluster.transporter.is_redis())
+    {
+        let data = BTreeMap::from([
+            ("password".to_owned(), bus.password.clone()),
+            ("redis.conf".to_owned(), redis::conf(&bus.password)),
+        ]);
+        list.push(secret(
+            cluster,
+            names::redis_config(name),
+            "redis",
             &text(&data),
         ));
     }
@@ -122,8 +148,8 @@ fn nats_conf(cluster: &ValidCluster, material: &Material) -> String {
     let (name, namespace) = (&cluster.key.name, &cluster.key.namespace);
     let server = names::nats(name);
     let peers = names::host(&names::nats_peers(name), namespace);
-    let routes = if cluster.nats_replicas > 1 {
-        (0..cluster.nats_replicas)
+    let routes = if cluster.transporter.replicas > 1 {
+        (0..cluster.transporter.replicas)
             .map(|i| format!("{server}-{i}.{peers}:6222"))
             .collect()
     } else {
@@ -147,9 +173,7 @@ fn nats_conf(cluster: &ValidCluster, material: &Material) -> String {
 
 /// None while the Secret of somebody else's transporter is missing: the managers wait for it.
 fn manager_broker(cluster: &ValidCluster, material: &Material, now: Timestamp) -> Option<String> {
-    let wanted = if let Some(external) = &cluster.external_bus {
-        external_bus(cluster, external, material.bus_secret.as_ref()?)
-    } else {
+    let wanted = if cluster.transporter.has_identities() {
         let caller: CallerId = names::manager_caller(&cluster.key.name)
             .parse()
             .expect("a cluster's name has at most 40 letters, digits and dashes");
@@ -160,30 +184,39 @@ fn manager_broker(cluster: &ValidCluster, material: &Material, now: Timestamp) -
             material.bus.issued,
         );
         own_bus(cluster, &material.authority.bundle(), false, credentials)
+    } else {
+        shared_bus(cluster, material.bus_secret.as_ref()?, false)
     };
     let before = material.manager_broker.as_deref();
     Some(broker_document(wanted, before, now))
 }
 
-/// Host and port of the transporter, for members inside or outside of the Kubernetes cluster.
-pub(crate) fn nats_address(cluster: &ValidCluster, outside: bool) -> (String, u16) {
-    let inside = names::host(&names::nats(&cluster.key.name), &cluster.key.namespace);
-    if outside && let Some(exposure) = &cluster.nats_exposure {
-        let port = exposure.node_port.or(exposure.port).unwrap_or(4222);
+/// Host and port of our own transporter, for members inside or outside of the Kubernetes cluster.
+fn address(cluster: &ValidCluster, outside: bool) -> (String, u16) {
+    let name = &cluster.key.name;
+    let (service, usual) = if cluster.transporter.is_redis() {
+        (names::redis(name), 6379)
+    } else {
+        (names::nats(name), 4222)
+    };
+    let inside = names::host(&service, &cluster.key.namespace);
+    if outside && let Some(exposure) = &cluster.transporter.exposure {
+        let port = exposure.node_port.or(exposure.port);
         let host = exposure.host_name.clone().unwrap_or(inside);
-        return (host, u16::try_from(port).unwrap_or(4222));
+        let port = port.and_then(|p| u16::try_from(p).ok()).unwrap_or(usual);
+        return (host, port);
     }
-    (inside, 4222)
+    (inside, usual)
 }
 
-/// How a member with this identity joins our own transporter.
+/// How a member with this identity joins our own NATS.
 pub(crate) fn own_bus(
     cluster: &ValidCluster,
     bundle: &str,
     outside: bool,
     credentials: Credentials,
 ) -> BrokerConfig {
-    let (host, port) = nats_address(cluster, outside);
+    let (host, port) = address(cluster, outside);
     BrokerConfig {
         transporter_type: TransporterType::Nats,
         host,
@@ -199,18 +232,24 @@ pub(crate) fn own_bus(
     }
 }
 
-/// How any member joins somebody else's: all hold the same password, so each is trusted with everything.
-pub(crate) fn external_bus(
+/// How any member joins a transporter without identities, our own Redis or somebody else's: all hold the same
+/// password, so each is trusted with everything.
+pub(crate) fn shared_bus(
     cluster: &ValidCluster,
-    external: &ExternalBus,
     secret: &BusSecret,
+    outside: bool,
 ) -> BrokerConfig {
+    let external = cluster.transporter.external();
+    let (host, port) = match external {
+        Some(external) => (external.host.clone(), external.port),
+        None => address(cluster, outside),
+    };
     BrokerConfig {
-        transporter_type: external.protocol,
-        host: external.host.clone(),
-        port: external.port,
+        transporter_type: external.map_or(TransporterType::Redis, |e| e.protocol),
+        host,
+        port,
         password: Secret::new(secret.password.clone()),
-        reject_unauthorized: external.reject_unauthorized,
+        reject_unauthorized: external.is_none_or(|e| e.reject_unauthorized),
         namespace: cluster.bus.clone(),
         schema: SCHEMA,
         generation: 0,
@@ -282,11 +321,11 @@ mod tests {
         let cluster = valid(
             "transporter: {exposure: {type: NodePort, nodePort: 30422, hostName: bus.example}}",
         );
-        assert_eq!(
-            nats_address(&cluster, true),
-            ("bus.example".to_owned(), 30422)
-        );
-        assert_eq!(nats_address(&cluster, false).1, 4222);
+        assert_eq!(address(&cluster, true), ("bus.example".to_owned(), 30422));
+        assert_eq!(address(&cluster, false).1, 4222);
+        let redis = valid("transporter: {type: Redis, exposure: {hostName: bus.example}}");
+        assert_eq!(address(&redis, true), ("bus.example".to_owned(), 6379));
+        assert_eq!(address(&redis, false).0, "site-redis.area.svc");
     }
 
     #[test]
@@ -321,6 +360,29 @@ mod tests {
             !missing.contains(&"site-manager-broker".to_owned()),
             "{missing:?}"
         );
+    }
+
+    #[test]
+    fn members_of_our_redis_share_a_password_that_is_made_once() {
+        let cluster = valid("transporter: {type: Redis}");
+        let material = made(&cluster, &Existing::default());
+        let text = manager_broker(&cluster, &material, at(100)).unwrap();
+        let broker = BrokerConfig::parse(&text).unwrap();
+        assert_eq!(broker.transporter_type, TransporterType::Redis);
+        assert_eq!(
+            (broker.host.as_str(), broker.port),
+            ("site-redis.area.svc", 6379)
+        );
+        assert!(broker.reject_unauthorized && broker.credentials.is_none());
+        assert_eq!(broker.ca, material.authority.bundle());
+        let password = broker.password.expose().to_owned();
+        let data = [("password".to_owned(), password.clone().into_bytes())];
+        let existing = Existing {
+            bus_secret: Some(std::sync::Arc::new(data.into())),
+            ..Existing::default()
+        };
+        let again = made(&cluster, &existing);
+        assert_eq!(again.bus_secret.unwrap().password, password);
     }
 
     #[test]

@@ -71,7 +71,7 @@ fn spec(cluster: &ValidCluster, node: &ValidNode, pod: &ValidPod, sidecar_image:
     spec["subdomain"] = names::nodes(&cluster.key.name).into();
     spec["terminationGracePeriodSeconds"] = 30.into();
     let mut sidecar = sidecar(cluster, pod, sidecar_image);
-    if cluster.external_bus.is_some() {
+    if !cluster.transporter.has_identities() {
         // What it joins with does not say who it is.
         let name = variable("FX_SERVER_ID", &node.key.name);
         sidecar["env"]
@@ -322,14 +322,16 @@ mod tests {
     }
 
     #[test]
-    fn at_somebody_elses_bus_a_node_is_told_who_it_is() {
-        let env = |cluster| {
+    fn without_an_identity_a_node_is_told_who_it_is() {
+        let env = |cluster: &str| {
             desired(cluster, "pod: {}").body["spec"]["initContainers"][0]["env"].to_string()
         };
         let named = r#"{"name":"FX_SERVER_ID","value":"desk"}"#;
         assert!(!env("").contains("FX_SERVER_ID"));
-        let external = env("transporter: {type: External, external: {host: h}}");
-        assert!(external.contains(named), "{external}");
+        for bus in ["{type: External, external: {host: h}}", "{type: Redis}"] {
+            let env = env(&format!("transporter: {bus}"));
+            assert!(env.contains(named), "{env}");
+        }
     }
 
     #[test]
