@@ -1,5 +1,6 @@
 //! `FastXCluster`: everything that the compute nodes of one cluster share.
 
+mod authentication;
 mod sessions;
 mod store;
 mod transporter;
@@ -12,6 +13,9 @@ use serde::{Deserialize, Serialize};
 use crate::conditions::Condition;
 use crate::value::{LocalRef, LogLevel, Resources};
 
+pub use authentication::{
+    Authentication, LocalAuthentication, Method, OidcAuthentication, SshAuthentication,
+};
 pub use sessions::{
     Application, Balancing, Clipboard, Members, Profile, Roles, ScriptLimits, Sessions, WindowMode,
 };
@@ -190,24 +194,6 @@ impl PullPolicy {
             Self::Never => "Never",
         }
     }
-}
-
-/// How users prove who they are.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
-pub struct Authentication {
-    /// Passwords that the managers check against hashes in a Secret.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub local: Option<LocalAuthentication>,
-}
-
-/// Passwords in a Secret.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
-pub struct LocalAuthentication {
-    /// Secret with one key for each login. Its value is an argon2id hash (`$argon2id$…`),
-    /// and optionally a second line `groups: a, b`.
-    pub users_secret_ref: LocalRef,
 }
 
 /// What is known of a cluster.

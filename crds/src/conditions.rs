@@ -83,6 +83,8 @@ words!(
         TransporterReady,
         /// A manager answers.
         ManagerReady,
+        /// Everything is there that users sign in with.
+        SignInReady,
         /// What is running has the configuration of the present spec.
         ConfigSynced,
         /// It works, but something needs attention.
@@ -127,6 +129,8 @@ words!(
         SecretMissing,
         /// A Secret lacks a key, or its content is wrong.
         SecretInvalid,
+        /// No way to sign in is configured.
+        NoSignInMethod,
         /// cert-manager's definitions are not installed.
         CertManagerMissing,
         /// cert-manager has not issued the certificate yet.

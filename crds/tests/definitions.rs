@@ -143,6 +143,29 @@ fn clusters() {
         "sessions: {applications: [{name: a, command: x, profile: slow}], profiles: [{name: slow}]}",
         "",
     );
+    let oidc = "oidc: {issuer: 'https://id.example.org/realms/lab', clientId: desks}";
+    check(
+        "FastXCluster",
+        "site",
+        &format!("authentication: {{{oidc}}}"),
+        "",
+    );
+    check(
+        "FastXCluster",
+        "site",
+        &format!("authentication: {{ssh: {{}}, {oidc}, order: [OIDC, SSH]}}"),
+        "",
+    );
+    check(
+        "FastXCluster",
+        "site",
+        &format!("authentication: {{{oidc}, order: [Local]}}"),
+        "must also be set",
+    );
+    cluster(
+        "sessions: {applications: [{name: a, command: x, users: [ada], groups: [staff]}], profiles: [{name: p, users: [ada], groups: [staff]}]}",
+        "",
+    );
     check("FastXCluster", "a.b", "", "`metadata.name` must have");
     check("FastXCluster", "9a", "", "begin with a letter");
     check("FastXCluster", &"a".repeat(41), "", "at most 40");

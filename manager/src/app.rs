@@ -110,6 +110,7 @@ pub async fn build(config: Config) -> Result<App, BuildError> {
         users_dir,
         discovery,
         oidc_secret_file,
+        oidc_ca_file,
         api_addr,
         health_addr,
     } = config;
@@ -131,7 +132,7 @@ pub async fn build(config: Config) -> Result<App, BuildError> {
     let api = TcpListener::bind(api_addr).await.map_err(listen)?;
     let (core, commands) = core(name, store.clone(), seed, users_dir);
     core.set_admission(admission(&config_dir, discovery)?);
-    core.oidc.secret_at(oidc_secret_file);
+    core.oidc.files_at(oidc_secret_file, oidc_ca_file);
     let readiness = Readiness::new();
     Ok(App {
         core,

@@ -29,6 +29,8 @@ pub struct Config {
     pub discovery: Discovery,
     /// File with the secret of the OIDC client.
     pub oidc_secret_file: PathBuf,
+    /// File with authorities (PEM) of the OIDC provider, besides the system's.
+    pub oidc_ca_file: PathBuf,
     /// Where to serve HTTPS.
     pub api_addr: SocketAddr,
     /// Where to serve health and metrics.
@@ -60,6 +62,7 @@ impl Config {
             users_dir: path("FX_USERS_DIR", "/etc/fastx/users"),
             discovery: discovery(source)?,
             oidc_secret_file: path("FX_OIDC_SECRET_FILE", "/etc/fastx/oidc/client-secret"),
+            oidc_ca_file: path("FX_OIDC_CA_FILE", "/etc/fastx/oidc/ca.crt"),
             api_addr: addr("FX_API_ADDR", "0.0.0.0:3310")?,
             health_addr: addr("FX_HEALTH_ADDR", "0.0.0.0:9300")?,
         })

@@ -120,9 +120,9 @@ impl Handle {
         &self.core
     }
 
-    /// Says where the secret of the OIDC client is.
-    pub fn oidc_secret_at(&self, file: std::path::PathBuf) {
-        self.core.oidc.secret_at(file);
+    /// Says where the secret of the OIDC client and the authorities of its provider are.
+    pub fn oidc_files_at(&self, secret: std::path::PathBuf, ca: std::path::PathBuf) {
+        self.core.oidc.files_at(secret, ca);
     }
 
     /// Adds a local user, or changes the password.

@@ -772,6 +772,30 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_secret_of_a_provider_is_asked_for_until_it_has_its_key() {
+        let stage = Stage::new();
+        stage.with_cluster(
+            "authentication: {oidc: {issuer: 'https://id.example', clientId: c, clientSecretRef: {name: lab, key: s}}}",
+        );
+        let said = |stage: &Stage| {
+            let status = stage.get("fastxclusters", "site").unwrap()["status"].clone();
+            let all = status["conditions"].as_array().unwrap().clone();
+            let own = all.into_iter().find(|c| c["type"] == "SignInReady");
+            own.unwrap()["reason"].as_str().unwrap().to_owned()
+        };
+        stage.settle().await;
+        assert_eq!(said(&stage), "SecretMissing");
+        let data = |key: &str| pem(&[(key.to_owned(), b"x".to_vec())].into());
+        stage.put("secrets", "lab", |o| o["data"] = data("other"));
+        stage.settle().await;
+        assert_eq!(said(&stage), "SecretInvalid");
+        stage.put("secrets", "lab", |o| o["data"] = data("s"));
+        stage.settle().await;
+        assert_eq!(said(&stage), "AsExpected");
+        assert_eq!(stage.pass().await, Vec::<String>::new());
+    }
+
+    #[tokio::test]
     async fn another_kind_of_bus_replaces_the_one_before() {
         let stage = settled("", "external: {}").await;
         stage.with_cluster("transporter: {type: Redis}");

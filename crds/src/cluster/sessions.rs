@@ -52,6 +52,16 @@ pub struct Application {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63))]
     pub profile: Option<String>,
+    /// Logins that may see and start it; everybody when neither `users` nor `groups` names anybody.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256), inner(length(min = 1, max = 128)))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub users: Vec<String>,
+    /// Groups whose members may see and start it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 128)))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub groups: Vec<String>,
 }
 
 /// What a session shows.
@@ -98,6 +108,16 @@ pub struct Profile {
         regex(pattern = r"^([0-9]{1,6}[smhd]){1,4}$")
     )]
     pub end_disconnected: Option<String>,
+    /// Logins that may start sessions with it; everybody when neither `users` nor `groups` names anybody.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256), inner(length(min = 1, max = 128)))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub users: Vec<String>,
+    /// Groups whose members may start sessions with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 128)))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub groups: Vec<String>,
 }
 
 /// Which way the clipboard works.

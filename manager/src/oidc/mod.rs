@@ -15,6 +15,7 @@ use fastx_core::secret::Secret;
 use fastx_core::wire::config::OidcPart;
 use fastx_core::wire::operations::{OidcAddress, OidcBegin, OidcExchange, PasswordAnswer};
 use fastx_core::wire::problem::Problem;
+use reqwest::Certificate;
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -27,32 +28,45 @@ const FRESH: Duration = Duration::from_mins(10);
 /// How soon keys may be fetched again when one is missing.
 const AGAIN: Duration = Duration::from_secs(30);
 
+/// Where an administrator puts what the configuration does not hold.
+#[derive(Debug)]
+struct Files {
+    secret: PathBuf,
+    ca: PathBuf,
+}
+
 /// What is known of the provider.
 #[derive(Debug, Default)]
 pub(crate) struct Oidc {
-    secret_file: OnceLock<PathBuf>,
+    files: OnceLock<Files>,
     known: Mutex<Option<(Arc<Provider>, Instant)>>,
 }
 
 impl Oidc {
-    /// Says where the client's secret is; once, at the start.
-    pub(crate) fn secret_at(&self, file: PathBuf) {
-        let _set_before = self.secret_file.set(file);
+    /// Says where the client's secret and the provider's authorities are; once, at the start.
+    pub(crate) fn files_at(&self, secret: PathBuf, ca: PathBuf) {
+        let _set_before = self.files.set(Files { secret, ca });
     }
 
     /// The client's secret; none for a client that has none.
     async fn secret(&self) -> Result<Option<Secret>, Problem> {
-        let Some(file) = self.secret_file.get() else {
-            return Ok(None);
+        let file = self.files.get().map(|f| &f.secret);
+        let text = read(file, "the secret of the OIDC client").await?;
+        Ok(text.map(|text| Secret::new(text.trim())))
+    }
+
+    /// Authorities of the provider besides the system's.
+    async fn authorities(&self) -> Result<Vec<Certificate>, Problem> {
+        let file = self.files.get().map(|f| &f.ca);
+        let what = "the authorities of the OIDC provider";
+        let Some(text) = read(file, what).await? else {
+            return Ok(Vec::new());
         };
-        match tokio::fs::read_to_string(file).await {
-            Ok(text) => Ok(Some(Secret::new(text.trim()))),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => {
-                tracing::error!(%error, file = %file.display(), "the secret of the OIDC client cannot be read");
-                Err(Problem::internal(
-                    "The managers cannot read the secret of the OIDC client.",
-                ))
+        match Certificate::from_pem_bundle(text.as_bytes()) {
+            Ok(all) if !all.is_empty() => Ok(all),
+            _ => {
+                tracing::error!("the file with {what} has no certificate");
+                Err(unreadable(what))
             }
         }
     }
@@ -66,10 +80,28 @@ impl Oidc {
         {
             return Ok(Arc::clone(known));
         }
-        let provider = Arc::new(Provider::discover(&part.issuer).await?);
+        let trusted = self.authorities().await?;
+        let provider = Arc::new(Provider::discover(&part.issuer, trusted).await?);
         *lock() = Some((Arc::clone(&provider), Instant::now()));
         Ok(provider)
     }
+}
+
+/// None when there is no such file.
+async fn read(file: Option<&PathBuf>, what: &str) -> Result<Option<String>, Problem> {
+    let Some(file) = file else { return Ok(None) };
+    match tokio::fs::read_to_string(file).await {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => {
+            tracing::error!(%error, file = %file.display(), "{what} cannot be read");
+            Err(unreadable(what))
+        }
+    }
+}
+
+fn unreadable(what: &str) -> Problem {
+    Problem::internal(format!("The managers cannot read {what}."))
 }
 
 /// `oidc.begin`.

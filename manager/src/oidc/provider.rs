@@ -7,7 +7,7 @@ use fastx_core::wire::config::OidcPart;
 use fastx_core::wire::operations::{OidcBegin, OidcExchange};
 use fastx_core::wire::problem::Problem;
 use fastx_lifecycle::telemetry::chain;
-use reqwest::{Client, RequestBuilder, Url};
+use reqwest::{Certificate, Client, RequestBuilder, Url};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -47,11 +47,12 @@ pub(super) struct Tokens {
 }
 
 impl Provider {
-    /// Asks the provider about itself.
-    pub(super) async fn discover(issuer: &str) -> Result<Self, Problem> {
+    /// Asks the provider about itself; `trusted` are authorities besides the system's.
+    pub(super) async fn discover(issuer: &str, trusted: Vec<Certificate>) -> Result<Self, Problem> {
         fastx_lifecycle::tls::install_provider();
         let http = Client::builder()
             .timeout(LIMIT)
+            .tls_certs_merge(trusted)
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(|error| away(&chain(&error)))?;

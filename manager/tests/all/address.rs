@@ -304,6 +304,7 @@ pub(crate) fn config(dir: &Path) -> Config {
         users_dir: dir.join("users"),
         discovery: Discovery::Declared,
         oidc_secret_file: dir.join("oidc-secret"),
+        oidc_ca_file: dir.join("oidc-ca"),
         api_addr: "127.0.0.1:0".parse().unwrap(),
         health_addr: "127.0.0.1:0".parse().unwrap(),
     }

@@ -8,6 +8,8 @@ mod address;
 #[cfg(test)]
 mod joins;
 #[cfg(test)]
+mod oidc;
+#[cfg(test)]
 mod operations;
 #[cfg(test)]
 mod process;

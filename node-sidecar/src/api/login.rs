@@ -28,7 +28,7 @@ pub(super) async fn info(State(node): State<Node>) -> axum::Json<Info> {
     axum::Json(Info {
         cluster: cluster.display_name.clone(),
         message: cluster.message.clone(),
-        methods: methods(&current),
+        methods: methods(&node, &current),
         oidc: cluster.oidc.as_ref().map(|part| OidcInfo {
             title: part.title.clone(),
         }),
@@ -38,9 +38,9 @@ pub(super) async fn info(State(node): State<Node>) -> axum::Json<Info> {
     })
 }
 
-/// Sign-in methods, of those that this version has. A cluster that names none has its local passwords,
+/// Sign-in methods, of those that this server has. A cluster that names none has its local passwords,
 /// and a host its own users.
-pub(super) fn methods(current: &Current) -> Vec<String> {
+pub(super) fn methods(node: &Node, current: &Current) -> Vec<String> {
     let named = &current.cluster.methods;
     let host = current.root.generation > 0 && current.node.users.is_none();
     match (named.is_empty(), host) {
@@ -49,7 +49,8 @@ pub(super) fn methods(current: &Current) -> Vec<String> {
         (false, _) => named
             .iter()
             .filter(|m| match m.as_str() {
-                "local" | "ssh" => true,
+                "local" => true,
+                "ssh" => node.sign_in().has_client(),
                 "oidc" => current.cluster.oidc.is_some(),
                 _ => false,
             })
@@ -75,7 +76,7 @@ pub(super) async fn login(
     Address(address): Address,
     Json(request): Json<LoginRequest>,
 ) -> Result<Response, ApiError> {
-    let methods = methods(&node.configuration().current());
+    let methods = methods(&node, &node.configuration().current());
     if !methods.contains(&request.method) {
         return Err(Problem::bad_request(format!(
             "The sign-in methods here are: {}.",

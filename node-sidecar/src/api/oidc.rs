@@ -167,7 +167,7 @@ pub(super) async fn finish(
 
 async fn allowed(node: &Node) -> Result<(), Problem> {
     node.logins().open().await?;
-    if login::methods(&node.configuration().current()).contains(&"oidc".to_owned()) {
+    if login::methods(node, &node.configuration().current()).contains(&"oidc".to_owned()) {
         Ok(())
     } else {
         Err(Problem::bad_request(

@@ -65,6 +65,13 @@ pub struct SignIn {
     inner: Arc<Inner>,
 }
 
+impl SignIn {
+    /// Whether there is an SSH client. Beside a desktop in a pod there is none, nor an sshd to sign in at.
+    pub fn has_client(&self) -> bool {
+        self.inner.parts.tools.ssh.is_file()
+    }
+}
+
 /// A wish to sign in by SSH.
 #[derive(Debug)]
 pub struct SshRequest {

@@ -52,7 +52,8 @@ impl Manager {
 
     /// Says where the secret of the OIDC client is.
     pub(crate) fn oidc_secret_at(&self, file: std::path::PathBuf) {
-        self.handle.oidc_secret_at(file);
+        let no_ca = file.with_extension("ca");
+        self.handle.oidc_files_at(file, no_ca);
     }
 
     /// State of a session as it was reported.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use fastx_crds::value::SecretKeyRef;
 use fastx_crds::{BalancerScript, ComputeNode};
 use jiff::Timestamp;
 
@@ -37,6 +38,8 @@ pub(super) struct Observed {
     pub(super) report: Report,
     /// Secrets that the spec names and that are missing: name and what it is for.
     pub(super) missing: Vec<(String, &'static str)>,
+    /// Secrets that are there without the key that the spec names: name, key and field.
+    pub(super) lacking: Vec<(String, String, &'static str)>,
 }
 
 /// Most names in the web certificate.
@@ -60,6 +63,7 @@ pub(super) async fn observe(
         claim_size: claim_size(context, key),
         report: context.reports.get(key),
         missing: missing(context, cluster).await?,
+        lacking: lacking(context, cluster).await?,
     })
 }
 
@@ -141,9 +145,11 @@ fn named(cluster: &ValidCluster) -> BTreeSet<&str> {
 /// Secrets without which a part does not work, and the fields that name them.
 fn wanted(cluster: &ValidCluster) -> Vec<(&str, &'static str)> {
     let mut wanted: Vec<(&str, &'static str)> = Vec::new();
-    if let Some(users) = &cluster.users_secret {
+    if let Some(users) = &cluster.sign_in.users_secret {
         wanted.push((users, "authentication.local.usersSecretRef"));
     }
+    let provider = of_provider(cluster).into_iter();
+    wanted.extend(provider.map(|(secret, field)| (secret.name.as_str(), field)));
     if let ValidStore::External { uri, ca } = &cluster.store {
         wanted.push((&uri.name, "store.external.uriSecretRef"));
         let ca = ca.as_ref().map(|ca| ca.name.as_str());
@@ -153,6 +159,37 @@ fn wanted(cluster: &ValidCluster) -> Vec<(&str, &'static str)> {
     let bus = external.and_then(|b| b.secret.as_deref());
     wanted.extend(bus.map(|bus| (bus, "transporter.external.secretRef")));
     wanted
+}
+
+/// What signing in at a provider needs.
+fn of_provider(cluster: &ValidCluster) -> Vec<(&SecretKeyRef, &'static str)> {
+    let Some(oidc) = &cluster.sign_in.oidc else {
+        return Vec::new();
+    };
+    let secret = oidc.client_secret_ref.as_ref();
+    let ca = oidc.ca_secret_ref.as_ref();
+    [
+        secret.map(|s| (s, "authentication.oidc.clientSecretRef")),
+        ca.map(|s| (s, "authentication.oidc.caSecretRef")),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// Managers mount one key of these: a Secret without it is as good as none.
+async fn lacking(
+    context: &Context,
+    cluster: &ValidCluster,
+) -> Result<Vec<(String, String, &'static str)>, ApplyError> {
+    let mut lacking = Vec::new();
+    for (secret, field) in of_provider(cluster) {
+        let data = others(context, cluster, &secret.name).await?;
+        if data.is_some_and(|d| !d.contains_key(&secret.key)) {
+            lacking.push((secret.name.clone(), secret.key.clone(), field));
+        }
+    }
+    Ok(lacking)
 }
 
 /// Secrets that somebody else must make and that are not there.

@@ -35,6 +35,7 @@ pub(super) fn status(
     let store = store(valid, observed);
     let transporter = transporter(valid, observed);
     let manager = manager(observed);
+    let sign_in = sign_in(valid, observed);
     let synced = synced(observed, outcome);
     let attendance = attendance(observed);
     let ready = ready(
@@ -44,7 +45,15 @@ pub(super) fn status(
         &attendance,
     );
     let degraded = degraded(valid, observed, outcome, &attendance);
-    let findings = [ready, store, transporter, manager, synced, degraded];
+    let findings = [
+        ready,
+        store,
+        transporter,
+        manager,
+        sign_in,
+        synced,
+        degraded,
+    ];
     let generation = cluster.metadata.generation;
     let online = report.map(|r| {
         let heard = |n: &&Arc<ComputeNode>| is_online(r, &n.name_any());
@@ -153,6 +162,32 @@ fn transporter(valid: &ValidCluster, observed: &Observed) -> Finding {
         Reason::TransporterNotAnswering,
         "The managers cannot reach the transporter",
     )
+}
+
+/// Whether users can sign in, as far as Secrets and the spec say.
+fn sign_in(valid: &ValidCluster, observed: &Observed) -> Finding {
+    let finding =
+        |status, reason, message: String| Finding::new(Kind::SignInReady, status, reason, message);
+    if let Some(message) = missing(observed, "authentication.") {
+        return finding(Status::False, Reason::SecretMissing, message);
+    }
+    if let Some(message) = lacking(observed) {
+        return finding(Status::False, Reason::SecretInvalid, message);
+    }
+    if valid.sign_in.methods.is_empty() {
+        let message = "Nothing is set under `authentication`: at nodes of kind `pod` nobody can sign in. \
+                       Set `oidc` or `local`.";
+        return finding(Status::False, Reason::NoSignInMethod, message.to_owned());
+    }
+    finding(Status::True, Reason::AsExpected, String::new())
+}
+
+/// A Secret without the key that a field names.
+fn lacking(observed: &Observed) -> Option<String> {
+    let (name, key, field) = observed.lacking.first()?;
+    Some(format!(
+        "Secret `{name}`, which `{field}` names, has no key `{key}`: add it."
+    ))
 }
 
 /// A Secret that is missing and that a field beginning so names.
@@ -392,6 +427,9 @@ fn degraded(
     if let Some(message) = missing(observed, "") {
         return degraded(Reason::SecretMissing, message);
     }
+    if let Some(message) = lacking(observed) {
+        return degraded(Reason::SecretInvalid, message);
+    }
     let offered = observed.existing.offered.as_ref();
     let certificate = outcome.certificate.as_ref();
     if let Some((reason, message)) = certificate.or_else(|| offered.and_then(|o| o.fault.as_ref()))
@@ -512,6 +550,7 @@ mod tests {
             claim_size: None,
             report,
             missing: Vec::new(),
+            lacking: Vec::new(),
         }
     }
 
@@ -548,6 +587,7 @@ mod tests {
                 "Degraded=False/AsExpected",
                 "ManagerReady=True/AsExpected",
                 "Ready=True/AsExpected",
+                "SignInReady=False/NoSignInMethod",
                 "StoreReady=True/AsExpected",
                 "TransporterReady=True/AsExpected",
             ]
@@ -727,6 +767,38 @@ mod tests {
             "{}",
             degraded.message
         );
+    }
+
+    #[test]
+    fn what_signing_in_lacks_is_told_apart() {
+        let spec = "authentication: {oidc: {issuer: 'https://id.example', clientId: c, clientSecretRef: {name: lab, key: s}}}";
+        let field = "authentication.oidc.clientSecretRef";
+        let look = |spec: &str, change: &dyn Fn(&mut Observed)| {
+            let mut seen = observed(report(|_| ()), &[]);
+            change(&mut seen);
+            sign_in(&valid(spec), &seen)
+        };
+        let well = look(spec, &|_| ());
+        assert_eq!(
+            (well.status, well.reason),
+            (Status::True, Reason::AsExpected)
+        );
+        let missing = look(spec, &|o| o.missing.push(("lab".into(), field)));
+        assert_eq!(missing.reason, Reason::SecretMissing);
+        assert!(missing.message.contains(field), "{}", missing.message);
+        let lacking = look(spec, &|o| o.lacking.push(("lab".into(), "s".into(), field)));
+        assert_eq!(lacking.reason, Reason::SecretInvalid);
+        assert!(
+            lacking.message.contains("no key `s`"),
+            "{}",
+            lacking.message
+        );
+        assert_eq!(look("", &|_| ()).reason, Reason::NoSignInMethod);
+        // Another part's Secret is none of its business.
+        let store = look(spec, &|o| {
+            o.missing.push(("db".into(), "store.external.uriSecretRef"));
+        });
+        assert_eq!(store.status, Status::True);
     }
 
     #[test]

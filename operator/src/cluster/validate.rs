@@ -1,10 +1,11 @@
 //! What a cluster's spec means: all defaults filled in, everything that contradicts itself refused. Pure.
 
+mod authentication;
 mod bus;
 mod tls;
 
 use fastx_core::names::BusNamespace;
-use fastx_core::wire::config::{Application, Profile, RoleRules, ScriptLimits};
+use fastx_core::wire::config::{Application, Profile, RoleRules, ScriptLimits, Users};
 use fastx_crds::FastXCluster;
 use fastx_crds::cluster::{Clipboard, Disruption, Roles, Sessions, StoreEngine, WindowMode};
 use fastx_crds::conditions::Reason;
@@ -15,6 +16,7 @@ use crate::config::Images;
 use crate::meta::Owner;
 use crate::queue::Key;
 
+pub use authentication::{SignIn, port_of};
 pub use bus::{Bus, BusKind, ExternalBus};
 pub use tls::{Issuer, ValidTls};
 
@@ -49,8 +51,8 @@ pub struct ValidCluster {
     pub host_names: Vec<String>,
     /// Proxies whose forwarding headers count.
     pub trusted_proxies: Vec<String>,
-    /// Secret with the local logins.
-    pub users_secret: Option<String>,
+    /// How users sign in.
+    pub sign_in: SignIn,
     /// Who is manager and who is admin.
     pub roles: RoleRules,
     /// What can be started.
@@ -167,11 +169,7 @@ pub fn validate(cluster: &FastXCluster, defaults: &Images) -> Result<ValidCluste
         web: spec.web.exposure.clone(),
         host_names: spec.web.host_names.clone(),
         trusted_proxies: spec.web.trusted_proxies.clone(),
-        users_secret: spec
-            .authentication
-            .local
-            .as_ref()
-            .map(|l| l.users_secret_ref.name.clone()),
+        sign_in: authentication::sign_in(&spec.authentication)?,
         roles: roles(&spec.roles),
         applications: applications(&spec.sessions),
         profiles: profiles(&spec.sessions, &seconds)?,
@@ -274,9 +272,16 @@ fn applications(sessions: &Sessions) -> Vec<Application> {
                 WindowMode::Rootless => "rootless".to_owned(),
             },
             profile: a.profile.clone().unwrap_or_default(),
-            ..Application::default()
+            users: users(&a.users, &a.groups),
         })
         .collect()
+}
+
+fn users(users: &[String], groups: &[String]) -> Users {
+    Users {
+        users: users.to_vec(),
+        groups: groups.to_vec(),
+    }
 }
 
 fn default_applications() -> Vec<Application> {
@@ -322,7 +327,7 @@ fn profiles(
                 .to_owned(),
                 disconnect_idle_seconds: seconds(&p.disconnect_idle, "disconnectIdle", 0)?,
                 end_disconnected_seconds: seconds(&p.end_disconnected, "endDisconnected", 0)?,
-                ..Profile::default()
+                users: users(&p.users, &p.groups),
             })
         })
         .collect()
@@ -498,11 +503,16 @@ pub(crate) mod tests {
     #[test]
     fn applications_and_profiles_speak_the_wire_names() {
         let cluster = valid(
-            "sessions:\n  applications: [{name: term, command: xterm, windowMode: Rootless}]\n  profiles: [{name: default, clipboard: In, endDisconnected: 2d}]",
+            "sessions:\n  applications: [{name: term, command: xterm, windowMode: Rootless, users: [ada]}]\n  profiles: [{name: default, clipboard: In, endDisconnected: 2d, groups: [staff]}]",
         );
         assert_eq!(cluster.applications[0].window_mode, "rootless");
         assert_eq!(cluster.applications[0].title, "term");
         assert_eq!(cluster.profiles[0].clipboard, "in");
         assert_eq!(cluster.profiles[0].end_disconnected_seconds, 172_800);
+        let admitted = |users: &Users| (users.admit("ada", &[]), users.admit("bob", &[]));
+        assert_eq!(admitted(&cluster.applications[0].users), (true, false));
+        assert_eq!(admitted(&cluster.profiles[0].users), (false, false));
+        let staff = ["staff".to_owned()];
+        assert!(cluster.profiles[0].users.admit("bob", &staff));
     }
 }

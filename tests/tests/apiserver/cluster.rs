@@ -180,6 +180,45 @@ async fn transporter() {
 }
 
 #[tokio::test]
+async fn signing_in() {
+    check(
+        "FastXCluster",
+        &[
+            Create(
+                "spec: {authentication: {order: [OIDC, SSH, Local], ssh: {}, oidc: {issuer: 'https://id.example.org/realms/lab', clientId: desks, title: Lab, clientSecretRef: {name: a, key: b}, caSecretRef: {name: c, key: d}, scopes: [profile, groups], loginClaim: email, groupsClaim: roles}, local: {usersSecretRef: {name: people}}}}",
+                Accepted,
+            ),
+            Create(
+                "spec: {authentication: {order: [OIDC], local: {usersSecretRef: {name: people}}}}",
+                Refused("each method in `order` must also be set"),
+            ),
+            Create(
+                "spec: {authentication: {order: [Local, Local], local: {usersSecretRef: {name: people}}}}",
+                Refused("Duplicate value"),
+            ),
+            Create(
+                "spec: {authentication: {oidc: {issuer: 'http://id.example.org', clientId: desks}}}",
+                Refused("spec.authentication.oidc.issuer"),
+            ),
+            Create(
+                "spec: {authentication: {oidc: {issuer: 'https://id.example.org'}}}",
+                Refused("spec.authentication.oidc.clientId: Required value"),
+            ),
+            Create(
+                "spec: {sessions: {applications: [{name: a, command: x, users: [ada], groups: [staff]}], profiles: [{name: p, users: [ada], groups: [staff]}]}}",
+                Accepted,
+            ),
+            Create(
+                "spec: {sessions: {profiles: [{name: p, users: ['']}]}}",
+                Refused("spec.sessions.profiles[0].users[0]"),
+            ),
+        ],
+        &[],
+    )
+    .await;
+}
+
+#[tokio::test]
 async fn certificates() {
     check(
         "FastXCluster",

@@ -192,6 +192,8 @@ subjects: [{{apiGroup: rbac.authorization.k8s.io, kind: User, name: {user}}}]
         let ada = client_as(Some(&user)).await?;
         for (field, spec) in [
             ("authentication.local.usersSecretRef", "{authentication: {local: {usersSecretRef: {name: SECRET}}}}"),
+            ("authentication.oidc.clientSecretRef", "{authentication: {oidc: {issuer: 'https://id.example', clientId: c, clientSecretRef: {name: SECRET, key: s}}}}"),
+            ("authentication.oidc.caSecretRef", "{authentication: {oidc: {issuer: 'https://id.example', clientId: c, caSecretRef: {name: SECRET, key: s}}}}"),
             ("store.external.uriSecretRef", "{store: {engine: External, external: {uriSecretRef: {name: SECRET, key: uri}}}}"),
             ("store.external.caSecretRef", "{store: {engine: External, external: {uriSecretRef: {name: mine, key: uri}, caSecretRef: {name: SECRET, key: ca}}}}"),
             ("tls.secretRef", "{tls: {mode: SecretRef, secretRef: {name: SECRET}}}"),

@@ -112,16 +112,12 @@ fn sized(what: &str, part: Value) -> Result<(String, Value), TooLarge> {
 }
 
 fn cluster_part(cluster: &ValidCluster, scripts: &[Arc<BalancerScript>]) -> ClusterPart {
-    let mut methods = Vec::new();
-    if cluster.users_secret.is_some() {
-        methods.push("local".to_owned());
-    }
     ClusterPart {
         schema: 1,
         display_name: cluster.display_name.clone(),
         message: cluster.message.clone(),
-        methods,
-        oidc: None,
+        methods: cluster.sign_in.methods.clone(),
+        oidc: cluster.sign_in.oidc_part(),
         roles: cluster.roles.clone(),
         scripts: active(scripts, cluster.script_limits),
         script_limits: cluster.script_limits,
@@ -252,6 +248,19 @@ mod tests {
         assert!(!part.start_sessions && part.logins);
         assert_eq!(part.peer_urls, ["https://a.site-nodes.area.svc:3300"]);
         assert_eq!(part.users.unwrap().uid, 1234);
+    }
+
+    #[test]
+    fn nodes_learn_of_the_provider_and_not_of_its_secret() {
+        let spec = "authentication: {oidc: {title: Lab, issuer: 'https://id.example', clientId: desks, \
+                    clientSecretRef: {name: lab, key: s}, groupsClaim: roles}}";
+        let part = json!(cluster_part(&valid(spec), &[]));
+        assert_eq!(part["methods"], json!(["oidc"]));
+        assert_eq!(
+            part["oidc"],
+            json!({"title": "Lab", "issuer": "https://id.example", "clientId": "desks",
+                "scopes": [], "loginClaim": "", "groupsClaim": "roles"})
+        );
     }
 
     #[test]

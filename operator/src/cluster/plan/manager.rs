@@ -1,5 +1,6 @@
 //! The cluster managers: a Deployment of equals.
 
+use fastx_crds::value::SecretKeyRef;
 use serde_json::{Value, json};
 
 use super::super::material::Holder;
@@ -87,6 +88,7 @@ fn config_sources(cluster: &ValidCluster) -> Vec<Value> {
             ],
         ),
     ];
+    sources.extend(oidc_sources(cluster));
     match &cluster.store {
         ValidStore::Ferret { .. } => {
             sources.push(pod::projected(
@@ -109,9 +111,27 @@ fn config_sources(cluster: &ValidCluster) -> Vec<Value> {
     sources
 }
 
+/// What signing in at a provider needs. Without it managers run all the same, and the condition says it.
+fn oidc_sources(cluster: &ValidCluster) -> Vec<Value> {
+    let Some(oidc) = &cluster.sign_in.oidc else {
+        return Vec::new();
+    };
+    let named = [
+        (&oidc.client_secret_ref, "oidc/client-secret"),
+        (&oidc.ca_secret_ref, "oidc/ca.crt"),
+    ];
+    let source = |(secret, path): (&Option<SecretKeyRef>, &str)| {
+        let secret = secret.as_ref()?;
+        let mut source = pod::projected(&secret.name, &[(&secret.key, path)]);
+        source["secret"]["optional"] = true.into();
+        Some(source)
+    };
+    named.into_iter().filter_map(source).collect()
+}
+
 /// The folder of logins; empty while the Secret is missing, so that managers run and the condition says it.
 fn users_volume(cluster: &ValidCluster) -> Value {
-    match &cluster.users_secret {
+    match &cluster.sign_in.users_secret {
         Some(secret) => json!({"name": "users", "secret": {
             "secretName": secret, "defaultMode": 0o440, "optional": true,
         }}),
@@ -181,6 +201,25 @@ mod tests {
             !spec.contains("FX_STORE_CA_FILE") && !spec.contains("site-store"),
             "{spec}"
         );
+    }
+
+    #[test]
+    fn managers_alone_get_the_secret_of_the_provider_and_start_without_it() {
+        let spec = "authentication: {oidc: {issuer: 'https://id.example', clientId: desks, \
+                    clientSecretRef: {name: lab, key: s}, caSecretRef: {name: trust, key: pem}}}";
+        let sources = oidc_sources(&valid(spec));
+        let expected = [
+            ("lab", "s", "oidc/client-secret"),
+            ("trust", "pem", "oidc/ca.crt"),
+        ];
+        assert_eq!(sources.len(), 2);
+        for (source, (name, key, path)) in sources.iter().zip(expected) {
+            assert_eq!(
+                source["secret"],
+                json!({"name": name, "items": [{"key": key, "path": path}], "optional": true})
+            );
+        }
+        assert!(oidc_sources(&valid("")).is_empty());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::super::validate::{BusKind, ValidCluster, ValidStore};
+use super::super::validate::{BusKind, ValidCluster, ValidStore, port_of};
 use crate::kind::{Kind, Object};
 use crate::meta;
 use crate::names;
@@ -86,6 +86,14 @@ fn manager_rules(cluster: &ValidCluster, part: &impl Fn(&str) -> Value) -> Value
         (None, Some(external)) if external.port != 0 => json!({"ports": [port(external.port)]}),
         (None, _) => json!({"ports": [port(4222), port(6379)]}),
     };
+    let mut egress = vec![bus, store, names_service()];
+    if let Some(oidc) = &cluster.sign_in.oidc {
+        // Its host is a name, too; what it publishes may be at another address of its.
+        let own = port_of(&oidc.issuer);
+        let other = (own != 443).then(|| port(443));
+        let ports: Vec<Value> = std::iter::once(port(own)).chain(other).collect();
+        egress.push(json!({"ports": ports}));
+    }
     json!({
         "policyTypes": ["Ingress", "Egress"],
         "ingress": [
@@ -99,11 +107,7 @@ fn manager_rules(cluster: &ValidCluster, part: &impl Fn(&str) -> Value) -> Value
             },
             scrapers(),
         ],
-        "egress": [
-            bus,
-            store,
-            names_service(),
-        ],
+        "egress": egress,
     })
 }
 
@@ -164,6 +168,23 @@ mod tests {
         );
         let listed = policies(&valid(spec));
         assert!(listed.iter().all(|p| p.name != "site-nats"));
+    }
+
+    #[test]
+    fn managers_reach_the_provider_and_only_with_one() {
+        let ports = |issuer: &str| {
+            let spec = format!("authentication: {{oidc: {{issuer: '{issuer}', clientId: c}}}}");
+            let egress = rules(&spec, "site-manager")["egress"].clone();
+            let ports = egress[3]["ports"].as_array().unwrap().clone();
+            ports
+                .iter()
+                .map(|p| p["port"].as_i64().unwrap())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(ports("https://id.example"), [443]);
+        assert_eq!(ports("https://id.example:8443/x"), [8443, 443]);
+        let without = rules("", "site-manager")["egress"].clone();
+        assert_eq!(without.as_array().unwrap().len(), 3);
     }
 
     #[test]
