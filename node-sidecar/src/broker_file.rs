@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use fastx_core::wire::broker::{Accept, BrokerConfig, BrokerError};
 use fastx_lifecycle::private_file::{Me, admissible};
 
-use crate::disk;
+use crate::{disk, join};
 
 /// Largest file that is read, bytes.
 const MAX_BYTES: u64 = 256 * 1024;
@@ -102,6 +102,8 @@ pub fn read(path: &Path, me: &Me) -> Result<BrokerConfig, BrokerFileError> {
 #[derive(Debug)]
 pub struct BrokerFile {
     path: PathBuf,
+    /// A newer one says where the bus has moved to, of a host that joined with one.
+    join: PathBuf,
     last_good: PathBuf,
     me: Me,
     running: Option<BrokerConfig>,
@@ -115,6 +117,7 @@ impl BrokerFile {
         let running = disk::load::<BrokerConfig>(&last_good);
         Self {
             path: config_dir.join("broker.json"),
+            join: config_dir.join(join::FILE),
             last_good,
             me,
             running,
@@ -141,7 +144,7 @@ impl BrokerFile {
 
     /// Looks at the file and gives its content when it is new and good. Each fault is logged once.
     pub fn look(&mut self) -> Option<BrokerConfig> {
-        match read(&self.path, &self.me).and_then(|config| self.accept(config)) {
+        match self.find().and_then(|config| self.accept(config)) {
             Ok(new) => {
                 self.fault = None;
                 let new = new?;
@@ -160,6 +163,31 @@ impl BrokerFile {
                 }
                 None
             }
+        }
+    }
+
+    fn find(&self) -> Result<BrokerConfig, BrokerFileError> {
+        match read(&self.path, &self.me) {
+            Err(missing @ BrokerFileError::Missing(_)) => self.moved().unwrap_or(Err(missing)),
+            other => other,
+        }
+    }
+
+    /// A host that joined has no file of its own. Address and authority of the bus come from a newer join file
+    /// of its cluster then, the identity stays.
+    fn moved(&self) -> Option<Result<BrokerConfig, BrokerFileError>> {
+        let running = self.running.as_ref().filter(|r| r.credentials.is_some())?;
+        match read(&self.join, &self.me) {
+            Err(BrokerFileError::Missing(_)) => None,
+            Err(error) => Some(Err(error)),
+            Ok(file) => (file.namespace == running.namespace
+                && file.generation > running.generation)
+                .then(|| {
+                    Ok(BrokerConfig {
+                        credentials: running.credentials.clone(),
+                        ..file
+                    })
+                }),
         }
     }
 
@@ -212,6 +240,8 @@ impl BrokerFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fastx_core::secret::Secret;
+    use fastx_core::wire::broker::Credentials;
     use std::os::unix::fs::{PermissionsExt as _, symlink};
 
     fn text(generation: u64, host: &str) -> String {
@@ -232,6 +262,13 @@ mod tests {
             let file =
                 BrokerFile::open(&dir.path().join("etc"), &dir.path().join("var"), Me::now());
             Self { dir, file }
+        }
+
+        /// A plain file beside it.
+        fn put_join(&self, text: &str, mode: u32) {
+            let path = self.dir.path().join("etc").join(join::FILE);
+            std::fs::write(&path, text).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
         }
 
         fn put(&self, text: &str, mode: u32) {
@@ -281,5 +318,38 @@ mod tests {
             "b",
             "the last good copy is there at the next start"
         );
+    }
+
+    #[test]
+    fn a_host_that_joined_follows_a_newer_join_file_under_its_own_identity() {
+        let mut folder = Folder::new();
+        let joined = |generation: u64, host: &str, caller: &str| {
+            let mut config = BrokerConfig::parse(&text(generation, host)).unwrap();
+            config.credentials = Some(Credentials {
+                caller: caller.parse().unwrap(),
+                jwt: Secret::new("jwt"),
+                seed: Secret::new("seed"),
+            });
+            config
+        };
+        let file = |generation, host| {
+            serde_json::to_string(&joined(generation, host, "join-a-1-1")).unwrap()
+        };
+        folder.put_join(&file(1, "a"), 0o600);
+        assert_eq!(folder.file.look(), None, "nobody has joined yet");
+        disk::save(
+            &folder.dir.path().join("var/broker.json"),
+            &joined(1, "a", "desk"),
+        )
+        .unwrap();
+        folder.file.refresh();
+        assert_eq!(folder.file.look(), None, "the file that it joined with");
+        folder.put_join(&file(2, "b"), 0o644);
+        assert_eq!(folder.file.look(), None, "others can read it");
+        folder.put_join(&file(2, "b").replace("\"n\"", "\"m\""), 0o600);
+        assert_eq!(folder.file.look(), None, "another cluster");
+        folder.put_join(&file(2, "b"), 0o600);
+        assert_eq!(folder.file.look(), Some(joined(2, "b", "desk")));
+        assert_eq!(folder.file.look(), None, "nothing new");
     }
 }
