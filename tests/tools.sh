@@ -12,7 +12,7 @@ needed=(
   chromium:chromium npm:npm redis-server:redis-server
   sshd:openssh-server ssh:openssh-client nsenter:util-linux
   systemd-nspawn:systemd-container debootstrap:debootstrap nft:nftables ip:iproute2
-  dpkg-deb:dpkg strip:binutils
+  dpkg-deb:dpkg strip:binutils nginx:nginx
 )
 
 missing=()
@@ -41,9 +41,11 @@ if [ ${#missing[@]} -gt 0 ]; then
   fi
   rm -f "$log"
   # Tests start their own; the distribution's would hold the port and run for nothing.
-  case " ${missing[*]} " in
-    *" redis-server "*) if [ -d /run/systemd/system ]; then systemctl disable --now redis-server.service >/dev/null 2>&1 || true; fi ;;
-  esac
+  for service in redis-server nginx; do
+    case " ${missing[*]} " in
+      *" $service "*) if [ -d /run/systemd/system ]; then systemctl disable --now "$service.service" >/dev/null 2>&1 || true; fi ;;
+    esac
+  done
 fi
 
 # The sign-in provider that tests run.

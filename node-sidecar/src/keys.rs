@@ -92,10 +92,12 @@ impl Keys {
         let key = rcgen::KeyPair::generate().map_err(KeyError::Certificate)?;
         let mut params = rcgen::CertificateParams::new(vec![PEER_NAME.to_owned()])
             .map_err(KeyError::Certificate)?;
-        // Members pin the fingerprint; no name or date in it decides anything.
+        // Members pin the fingerprint; no name or date in it decides anything. But OpenSSL finds what it trusts by name,
+        // and a proxy that trusts several nodes must not take one for the other.
+        let name = format!("fastx node {}", random_hex::<8>(rng));
         params
             .distinguished_name
-            .push(rcgen::DnType::CommonName, "fastx node");
+            .push(rcgen::DnType::CommonName, name);
         let certificate = params.self_signed(&key).map_err(KeyError::Certificate)?;
         Ok(Self {
             signing: SigningKey::from_bytes(&seed),

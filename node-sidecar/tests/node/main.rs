@@ -20,6 +20,7 @@ mod hostile;
 mod joins;
 mod logins;
 mod moving;
+mod nginx;
 mod oidc;
 mod relay;
 mod revoked;

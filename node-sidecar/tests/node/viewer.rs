@@ -32,6 +32,16 @@ impl Viewer {
         origin: Option<&str>,
     ) -> Result<Self, u16> {
         let url = format!("wss://{}/api/v1/sessions/{id}/display", http::host(node));
+        Self::over(http::connect(node).await, &url, ticket, origin).await
+    }
+
+    /// Opens it over a connection that leads there.
+    pub(crate) async fn over(
+        stream: TlsStream<TcpStream>,
+        url: &str,
+        ticket: &str,
+        origin: Option<&str>,
+    ) -> Result<Self, u16> {
         let mut request = url.into_client_request().unwrap();
         let protocols = format!("binary, fastx.ticket.{ticket}");
         request
@@ -42,7 +52,6 @@ impl Viewer {
                 .headers_mut()
                 .insert("origin", origin.parse().unwrap());
         }
-        let stream = http::connect(node).await;
         match tokio_tungstenite::client_async(request, stream).await {
             Ok((socket, answer)) => {
                 assert_eq!(answer.headers()["sec-websocket-protocol"], "binary");
