@@ -142,14 +142,14 @@ impl Node {
     pub fn server_object(&self, readings: Readings) -> ServerObject {
         let parts = &self.parts;
         let current = parts.configuration.current();
+        let known = |server: &ServerId| parts.fleet.server(server).is_some();
+        let disk = parts.sessions.disk_hint();
         let facts = Facts {
             sessions: u32::try_from(parts.sessions.live()).unwrap_or(u32::MAX),
             logged_in_users: parts.logins.signed_in_users(clock::now()),
             broker_generation: *parts.broker_generation.borrow(),
             faults: self.faults(),
-            hints: parts
-                .hints
-                .list(|server| parts.fleet.server(server).is_some()),
+            hints: disk.into_iter().chain(parts.hints.list(known)).collect(),
         };
         heartbeat::server_object(&parts.me, &parts.keys, &current, facts, readings)
     }

@@ -89,6 +89,8 @@ struct Inner {
     viewers: Viewers,
     /// Sessions to be written to disk and sent to the managers.
     dirty: Mutex<BTreeSet<SessionId>>,
+    unwritten: Mutex<publish::Unwritten>,
+    writing: tokio::sync::Mutex<()>,
     wake: Notify,
     /// Whether the next report is to say that it is everything.
     complete: AtomicBool,
@@ -117,6 +119,8 @@ impl Sessions {
                 registry: Mutex::new(registry),
                 viewers: Viewers::default(),
                 dirty: Mutex::default(),
+                unwritten: Mutex::default(),
+                writing: tokio::sync::Mutex::default(),
                 wake: Notify::new(),
                 complete: AtomicBool::new(false),
                 reported: Mutex::default(),

@@ -19,6 +19,15 @@ use crate::locks::lock;
 
 /// Old records are looked for this often.
 const SWEEP: Duration = Duration::from_mins(1);
+/// What the disk did not take is written again after so long.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// Records that are in memory alone, because the disk does not take them.
+#[derive(Debug, Default)]
+pub(super) struct Unwritten {
+    ids: BTreeSet<SessionId>,
+    why: String,
+}
 
 /// Works until shutdown; the last changes are still written.
 pub(super) async fn run(sessions: Sessions, shutdown: Shutdown) {
@@ -30,6 +39,7 @@ pub(super) async fn run(sessions: Sessions, shutdown: Shutdown) {
         let dirty = std::mem::take(&mut *lock(&sessions.inner.dirty));
         sessions.keep(dirty.clone()).await;
         unsent.extend(dirty);
+        let again = sessions.keep_again().await;
         if first && transport.bus().is_some() {
             // A manager may have missed what changed while this process was away.
             unsent.extend(
@@ -45,6 +55,7 @@ pub(super) async fn run(sessions: Sessions, shutdown: Shutdown) {
         } else {
             backoff.next(&mut rand::rng())
         };
+        let wait = if again { wait.min(AGAIN) } else { wait };
         tokio::select! {
             () = shutdown.triggered() => {
                 let dirty = std::mem::take(&mut *lock(&sessions.inner.dirty));
@@ -61,6 +72,8 @@ pub(super) async fn run(sessions: Sessions, shutdown: Shutdown) {
 impl Sessions {
     /// Writes these to disk.
     pub(super) async fn keep(&self, ids: BTreeSet<SessionId>) {
+        // One after the other: what is written last must not be what was read first.
+        let _turn = self.inner.writing.lock().await;
         let kept: Vec<OwnSession> = {
             let registry = lock(&self.inner.registry);
             ids.iter()
@@ -72,14 +85,62 @@ impl Sessions {
         }
         let dir = self.inner.dir.clone();
         let writing = tokio::task::spawn_blocking(move || {
-            for own in kept {
+            let written = kept.iter().map(|own| {
                 let path = dir.join(format!("{}.json", own.record.id));
-                if let Err(error) = disk::save(&path, &own) {
-                    tracing::warn!(session = %own.record.id, %error, "the record of a session cannot be written");
+                (own.record.id.clone(), disk::save(&path, own))
+            });
+            written.collect::<Vec<_>>()
+        });
+        self.note_written(writing.await.unwrap_or_default());
+    }
+
+    /// Tries once more what the disk did not take; true when some is left.
+    async fn keep_again(&self) -> bool {
+        let left = lock(&self.inner.unwritten).ids.clone();
+        if left.is_empty() {
+            return false;
+        }
+        self.keep(left).await;
+        !lock(&self.inner.unwritten).ids.is_empty()
+    }
+
+    fn note_written(&self, written: Vec<(SessionId, std::io::Result<()>)>) {
+        let mut unwritten = lock(&self.inner.unwritten);
+        let before = unwritten.ids.len();
+        for (id, result) in written {
+            match result {
+                Ok(()) => drop(unwritten.ids.remove(&id)),
+                Err(error) => {
+                    unwritten.why = error.to_string();
+                    unwritten.ids.insert(id);
                 }
             }
-        });
-        let _ended = writing.await;
+        }
+        let now = unwritten.ids.len();
+        match (before, now) {
+            (0, 0) => return,
+            (0, _) => {
+                tracing::warn!(dir = %self.inner.dir.display(), error = %unwritten.why, "records of sessions cannot be written; they are kept in memory, and tried again");
+            }
+            (_, 0) => tracing::info!("all records of sessions are written again"),
+            _ => {}
+        }
+        if before != now {
+            self.inner.parts.news.notify_one();
+        }
+    }
+
+    /// What an administrator should know about the disk, if there is something.
+    pub(crate) fn disk_hint(&self) -> Option<String> {
+        let unwritten = lock(&self.inner.unwritten);
+        let count = unwritten.ids.len();
+        (count > 0).then(|| {
+            format!(
+                "Records of {count} sessions cannot be written to {} ({}) and are in memory alone. Make room there; they are written within seconds then.",
+                self.inner.dir.display(),
+                unwritten.why
+            )
+        })
     }
 
     /// Sends these to the managers; true when nothing is left to send.
@@ -131,6 +192,9 @@ impl Sessions {
     /// Removes the records of these on disk.
     pub(super) async fn forget_files(&self, ids: Vec<SessionId>) {
         lock(&self.inner.dirty).retain(|id| !ids.contains(id));
+        lock(&self.inner.unwritten)
+            .ids
+            .retain(|id| !ids.contains(id));
         let dir = self.inner.dir.clone();
         let removing = tokio::task::spawn_blocking(move || {
             for id in ids {
