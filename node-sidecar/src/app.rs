@@ -1,7 +1,6 @@
 //! Puts the node together and runs it.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -14,7 +13,7 @@ use fastx_lifecycle::env::{EXIT_USAGE, Source};
 use fastx_lifecycle::health::{self, Liveness};
 use fastx_lifecycle::readiness::Readiness;
 use fastx_lifecycle::shutdown::Shutdown;
-use fastx_lifecycle::tls::{self, CertFiles, ReloadingCert};
+use fastx_lifecycle::tls::{self, CertFiles};
 use fastx_lifecycle::{https, telemetry};
 use fastx_manager::alone::Alone;
 use tokio::net::TcpListener;
@@ -35,12 +34,11 @@ use crate::links::{Hub, install_link};
 use crate::logins::{self, Logins};
 use crate::metrics::Metrics;
 use crate::node::{Node, Parts};
-use crate::peer::Certificates;
 use crate::sessions::{self, Chooser, Sessions, follow_scripts};
 use crate::signin::{self, LinkCommand, SignIn};
 use crate::standalone::{self, StandaloneError};
 use crate::transport::Transport;
-use crate::{api, heartbeat, web};
+use crate::{api, heartbeat, web, web_certificate};
 
 /// The heartbeat loop is stuck after so long.
 const HEARTBEAT_SILENCE: Duration = Duration::from_mins(1);
@@ -141,7 +139,12 @@ pub async fn build(config: Config, bus: BusSource, shutdown: Shutdown) -> Result
     let web_addr = listener.local_addr().unwrap_or(config.web_addr);
     let keys = Keys::load(&config.local_dir, &mut rand::rng())?;
     let hints = Hints::new(!CertFiles::in_dir(&config.tls_dir).cert.exists());
-    let tls = Arc::new(server_tls(&config.tls_dir, &keys, &shutdown)?);
+    let tls = Arc::new(web_certificate::server_tls(
+        &config.tls_dir,
+        &keys,
+        &hints,
+        &shutdown,
+    )?);
     let (bus, alone) = match bus {
         BusSource::Alone => {
             let (bus, alone) = standalone::start(&config, &liveness, &shutdown).await?;
@@ -368,28 +371,6 @@ async fn hub(config: &Config, accounts: &Accounts) -> Result<Hub, StartError> {
         }
     }
     Ok(Hub::bind(&config.link_dir, accounts.clone()).await?)
-}
-
-fn server_tls(
-    dir: &Path,
-    keys: &Keys,
-    shutdown: &Shutdown,
-) -> Result<rustls::ServerConfig, StartError> {
-    let files = CertFiles::in_dir(dir);
-    let web = if files.cert.exists() {
-        let cert = ReloadingCert::load(files)?;
-        cert.spawn_watch(shutdown.clone());
-        Some(cert)
-    } else {
-        tracing::info!(dir = %dir.display(), "no certificate for the web address: browsers see a self-signed one");
-        None
-    };
-    let certificates = Certificates::new(keys, web)?;
-    Ok(tls::server_config(
-        Arc::new(certificates),
-        None,
-        &["h2", "http/1.1"],
-    )?)
 }
 
 impl App {

@@ -1,6 +1,7 @@
 //! What an administrator should know about the node although sessions start: told with the server object.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use fastx_core::names::ServerId;
@@ -24,7 +25,7 @@ pub struct Hints {
 
 #[derive(Debug, Default)]
 struct Inner {
-    self_signed: bool,
+    self_signed: AtomicBool,
     unreachable: Mutex<BTreeMap<ServerId, String>>,
 }
 
@@ -33,10 +34,15 @@ impl Hints {
     pub fn new(self_signed: bool) -> Self {
         Self {
             inner: Arc::new(Inner {
-                self_signed,
+                self_signed: AtomicBool::new(self_signed),
                 unreachable: Mutex::default(),
             }),
         }
+    }
+
+    /// Browsers see another certificate than the node's own from now on.
+    pub fn certificate_is_there(&self) {
+        self.inner.self_signed.store(false, Ordering::Relaxed);
     }
 
     /// Another member could not be reached at any of its addresses; true when that is news.
@@ -61,7 +67,8 @@ impl Hints {
         let peers = unreachable.iter().map(|(server, why)| {
             format!("Viewers cannot be relayed to {server}: {why}. Check its peerUrls and the firewall between.")
         });
-        let certificate = self.inner.self_signed.then(|| SELF_SIGNED.to_owned());
+        let self_signed = self.inner.self_signed.load(Ordering::Relaxed);
+        let certificate = self_signed.then(|| SELF_SIGNED.to_owned());
         certificate.into_iter().chain(peers).take(MOST).collect()
     }
 }
@@ -85,5 +92,7 @@ mod tests {
             hints.unreachable(&format!("s{n}").parse().unwrap(), &"x".repeat(1000));
         }
         assert_eq!(hints.list(|_| true).len(), MOST);
+        hints.certificate_is_there();
+        assert!(!hints.list(|_| true).iter().any(|hint| hint == SELF_SIGNED));
     }
 }

@@ -47,6 +47,7 @@ pub mod standalone;
 pub mod system;
 pub mod transport;
 pub mod web;
+mod web_certificate;
 
 /// Version of this build.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

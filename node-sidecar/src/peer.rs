@@ -1,6 +1,6 @@
 //! TLS between members: each shows its own certificate, and each pins the other's by fingerprint.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use fastx_core::names::hex;
 use fastx_lifecycle::tls::ReloadingCert;
@@ -21,25 +21,30 @@ pub const PEER_NAME: &str = "member.fastx.internal";
 #[derive(Debug)]
 pub struct Certificates {
     peer: Arc<CertifiedKey>,
-    web: Option<Arc<ReloadingCert>>,
+    web: OnceLock<Arc<ReloadingCert>>,
 }
 
 impl Certificates {
-    /// With the node's own certificate, and for browsers another where there is one.
-    pub fn new(keys: &Keys, web: Option<Arc<ReloadingCert>>) -> Result<Self, Error> {
+    /// With the node's own certificate alone.
+    pub fn new(keys: &Keys) -> Result<Self, Error> {
         let chain = vec![CertificateDer::from(keys.peer_certificate.clone())];
         let key = PrivateKeyDer::Pkcs8(keys.peer_key.clone().into());
         let peer = CertifiedKey::from_der(chain, key, &ring::default_provider())?;
         Ok(Self {
             peer: Arc::new(peer),
-            web,
+            web: OnceLock::new(),
         })
+    }
+
+    /// Shows browsers this one from now on; a later call changes nothing.
+    pub fn show(&self, web: Arc<ReloadingCert>) {
+        let _first = self.web.set(web);
     }
 }
 
 impl ResolvesServerCert for Certificates {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        match &self.web {
+        match self.web.get() {
             Some(web) if hello.server_name() != Some(PEER_NAME) => web.resolve(hello),
             _ => Some(self.peer.clone()),
         }
