@@ -55,6 +55,11 @@ const FILES: &[(&str, &str, u32)] = &[
         "usr/share/doc/fastx-node/examples/sudoers",
         0o644,
     ),
+    (
+        "sudo.conf",
+        "usr/share/doc/fastx-node/examples/sudo.conf",
+        0o644,
+    ),
     ("fastx-node.default", "etc/default/fastx-node", 0o644),
     (
         "debian/copyright",
