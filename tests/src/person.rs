@@ -48,10 +48,20 @@ pub fn http() -> Result<reqwest::Client, Failure> {
 }
 
 impl Person {
-    /// Signs in.
+    /// Signs in with a password that the managers know.
     pub async fn sign_in(address: &str, login: &str, password: &str) -> Result<Self, Failure> {
+        Self::sign_in_by("local", address, login, password).await
+    }
+
+    /// Signs in with a method that asks for one password and no more.
+    pub async fn sign_in_by(
+        method: &str,
+        address: &str,
+        login: &str,
+        password: &str,
+    ) -> Result<Self, Failure> {
         let http = http()?;
-        let body = json!({"method": "local", "login": login, "password": password, "token": true});
+        let body = json!({"method": method, "login": login, "password": password, "token": true});
         let request = http.post(format!("{address}/api/v1/login")).json(&body);
         let answer: Value = read(request).await?;
         let token = answer["token"]
@@ -109,6 +119,13 @@ impl Person {
     pub async fn start(&self, body: Value) -> Result<SessionRecord, Failure> {
         let answer: Value = self.call(Method::POST, "/sessions", Some(body)).await?;
         Ok(serde_json::from_value(answer["session"].clone())?)
+    }
+
+    /// Asks for a session under a key that may be used again; status and answer, whatever they are.
+    pub async fn try_start(&self, key: &str, body: Value) -> Result<(u16, Value), Failure> {
+        let request = self.request(Method::POST, "/sessions", Some(body));
+        let answer = request.header("idempotency-key", key).send().await?;
+        Ok((answer.status().as_u16(), answer.json().await?))
     }
 
     /// All own sessions.

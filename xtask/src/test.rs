@@ -100,7 +100,7 @@ fn all(args: &Args, steps: &mut Steps) -> Result<(), Failure> {
 fn hosts(steps: &mut Steps) -> Result<(), Failure> {
     steps.run(
         "hosts with systemd: package, sessions, faults",
-        "4 min; once 3 min for the package and a Debian tree",
+        "3 min; once 3 min for the package and a Debian tree",
         || {
             package::for_tests()?;
             process::run(&mut cargo(&[
@@ -110,8 +110,6 @@ fn hosts(steps: &mut Steps) -> Result<(), Failure> {
                 "fastx-tests",
                 "--test",
                 "hosts",
-                "--",
-                "--test-threads=1",
             ]))
             .map_err(Failure::from)
         },

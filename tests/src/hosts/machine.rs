@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use super::{PEOPLE, network, run};
+use super::{network, people, run};
 use crate::Failure;
 use crate::eventually::eventually;
 use crate::processes::{self, Process};
@@ -39,11 +39,12 @@ pub struct Said {
 impl Host {
     /// Lays its files over the tree and makes its network.
     pub(super) fn prepare(
-        name: &str,
+        hosts: &[&str],
         n: usize,
         tree: &Path,
         bench: &Path,
     ) -> Result<Self, Failure> {
+        let name = hosts[n];
         let dir = bench.join(name);
         for part in ["upper", "work", "root"] {
             fs::create_dir_all(dir.join(part))?;
@@ -73,48 +74,18 @@ impl Host {
             bench: bench.to_owned(),
             child: Mutex::default(),
         };
-        host.settle()?;
+        host.settle(hosts)?;
         Ok(host)
     }
 
-    /// Name, users, and what sshd may.
-    fn settle(&self) -> Result<(), Failure> {
+    /// Name, neighbours and users.
+    fn settle(&self, hosts: &[&str]) -> Result<(), Failure> {
         self.write("/etc/hostname", &format!("{}\n", self.name))?;
-        let hosts = format!("127.0.0.1 localhost\n{} {}\n", self.address(), self.name);
-        self.write("/etc/hosts", &hosts)?;
-        let etc = self.path("/etc");
-        let (mut local, mut elsewhere) = (fs::read_to_string(etc.join("passwd"))?, String::new());
-        let (mut groups, mut other_groups) =
-            (fs::read_to_string(etc.join("group"))?, String::new());
-        for (login, uid, has_line) in PEOPLE {
-            let line = format!("{login}:x:{uid}:{uid}::/home/{login}:/bin/bash\n");
-            let group = format!("{login}:x:{uid}:\n");
-            let (users, list) = if *has_line {
-                (&mut local, &mut groups)
-            } else {
-                (&mut elsewhere, &mut other_groups)
-            };
-            users.push_str(&line);
-            list.push_str(&group);
-        }
-        // Without a line in shadow PAM lets nobody in, not even with a key.
-        let aged = |has_line: bool| -> String {
-            let of = PEOPLE.iter().filter(|(_, _, local)| *local == has_line);
-            let lines = of.map(|(login, _, _)| [login, ":*:20000:0:99999:7:::\n"].concat());
-            lines.collect::<Vec<_>>().concat()
-        };
-        let shadow = fs::read_to_string(etc.join("shadow"))? + &aged(true);
-        self.write("/etc/shadow", &shadow)?;
-        self.write("/var/lib/extrausers/shadow", &aged(false))?;
-        other_groups.push_str("Domain Users:x:5002:cyd\n");
-        self.write("/etc/passwd", &local)?;
-        self.write("/etc/group", &groups)?;
-        self.write("/var/lib/extrausers/passwd", &elsewhere)?;
-        self.write("/var/lib/extrausers/group", &other_groups)?;
-        self.write(
-            "/etc/nsswitch.conf",
-            "passwd: files extrausers\ngroup: files extrausers\nshadow: files extrausers\nhosts: files\n",
-        )
+        let names = hosts.iter().enumerate();
+        let lines = names.map(|(n, name)| format!("{} {name}\n", network::of(n)));
+        let known = format!("127.0.0.1 localhost\n{}", lines.collect::<String>());
+        self.write("/etc/hosts", &known)?;
+        people::introduce(self)
     }
 
     /// Its name, which is the serverId, too.
@@ -132,8 +103,14 @@ impl Host {
         format!("https://{}:3300", self.address())
     }
 
-    fn path(&self, path: &str) -> PathBuf {
+    /// A file of the host, as this machine reaches it.
+    pub fn path(&self, path: &str) -> PathBuf {
         self.dir.join("root").join(path.trim_start_matches('/'))
+    }
+
+    /// Reads a file of the host.
+    pub fn read(&self, path: &str) -> Result<String, Failure> {
+        Ok(fs::read_to_string(self.path(path))?)
     }
 
     /// Writes a file of the host.

@@ -6,16 +6,16 @@
 mod base;
 mod machine;
 mod network;
+pub mod people;
 mod transporter;
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fastx_core::wire::config::{ClusterPart, NodePart};
+use fastx_core::wire::config::{ClusterPart, NodePart, RoleRules};
 use fastx_core::wire::session::SessionRecord;
 use fastx_lifecycle::env::{Process as Env, Source as _};
 use fastx_manager::store::memory::MemoryStore;
@@ -24,14 +24,8 @@ use fastx_manager::testing::{self, Handle};
 use crate::Failure;
 use crate::eventually::eventually;
 pub use machine::{Host, Said};
+use people::{Account, PEOPLE};
 use transporter::Transporter;
-
-/// People of the hosts: name, uid, whether `/etc/passwd` has a line of theirs. All passwords are `pw-` and the name.
-pub const PEOPLE: &[(&str, u32, bool)] = &[
-    ("ada", 2001, true),
-    ("bob", 2002, true),
-    ("cyd", 2003, false),
-];
 
 /// How long a node may take to be known to the cluster.
 const JOIN: Duration = Duration::from_secs(40);
@@ -86,16 +80,14 @@ impl Bench {
         fs::create_dir_all(&dir)?;
         network::up()?;
         let transporter = Transporter::start(&dir).await?;
-        people(&dir)?;
-        let hosts = names
-            .iter()
-            .enumerate()
-            .map(|(n, name)| Host::prepare(name, n, &tree, &dir))
+        people::homes(&dir)?;
+        let hosts = (0..names.len())
+            .map(|n| Host::prepare(names, n, &tree, &dir))
             .collect::<Result<Vec<Host>, Failure>>()?;
         let bus = transporter.join("manager-1").await?;
         let manager = testing::join_bus(bus, Arc::<MemoryStore>::default()).await;
-        for (login, _, _) in PEOPLE {
-            manager.add_user(login, &format!("pw-{login}"), &[]);
+        for Account { login, .. } in &PEOPLE {
+            manager.add_user(login, &people::password(login), &[]);
         }
         let bench = Self {
             hosts,
@@ -110,14 +102,30 @@ impl Bench {
         for host in &bench.hosts {
             host.booted().await?;
         }
-        bench.configure().await;
-        for host in &bench.hosts {
-            bench.install(host)?;
-        }
+        bench.configure(|_, _| {}).await;
+        let package = package()?;
+        std::thread::scope(|scope| {
+            let installing: Vec<_> = bench
+                .hosts
+                .iter()
+                .map(|host| {
+                    let (bench, package) = (&bench, &package);
+                    scope.spawn(move || host.install(package).and_then(|_| bench.join(host)))
+                })
+                .collect();
+            installing
+                .into_iter()
+                .try_for_each(|one| one.join().map_err(|_| Failure::from("it panicked"))?)
+        })?;
         for host in &bench.hosts {
             bench.joined(host).await?;
         }
         Ok(bench)
+    }
+
+    /// All hosts.
+    pub fn hosts(&self) -> &[Host] {
+        &self.hosts
     }
 
     /// A host.
@@ -130,9 +138,8 @@ impl Bench {
         &self.dir
     }
 
-    /// The steps of `docs/hosts.md`: the package, the node's identity, readable for the service alone, and a restart.
-    fn install(&self, host: &Host) -> Result<(), Failure> {
-        host.install(&package()?)?;
+    /// The steps of `docs/hosts.md` after the package: the node's identity, readable for the service alone, and a restart.
+    pub fn join(&self, host: &Host) -> Result<(), Failure> {
         let broker = self.transporter.broker(host.name())?;
         host.write(
             "/etc/fastx/broker.json",
@@ -142,11 +149,16 @@ impl Bench {
         Ok(())
     }
 
-    async fn configure(&self) {
-        let cluster = ClusterPart {
+    /// Puts the configuration in force, changed by `edit`, which is called with the cluster's part and for each host with its own.
+    pub async fn configure(&self, edit: impl Fn(&mut ClusterPart, &mut [NodePart])) {
+        let mut cluster = ClusterPart {
             schema: 1,
             display_name: "Bench".into(),
-            methods: vec!["local".into()],
+            methods: vec!["local".into(), "ssh".into()],
+            roles: RoleRules {
+                admin_users: vec![people::ADMIN.into()],
+                ..RoleRules::default()
+            },
             offline_grace_seconds: 3600,
             ..ClusterPart::default()
         };
@@ -160,11 +172,12 @@ impl Bench {
             direct_connections: true,
             ..NodePart::default()
         };
-        let nodes = self
-            .hosts
-            .iter()
-            .filter_map(|h| Some((h.name().parse().ok()?, part(h))));
-        self.manager.put_config(&cluster, &nodes.collect()).await;
+        let mut parts: Vec<NodePart> = self.hosts.iter().map(part).collect();
+        edit(&mut cluster, &mut parts);
+        let names = self.hosts.iter().filter_map(|h| h.name().parse().ok());
+        self.manager
+            .put_config(&cluster, &names.zip(parts).collect())
+            .await;
     }
 
     /// Waits until a host's node is ready.
@@ -209,38 +222,6 @@ fn clear(dir: &Path) -> Result<(), Failure> {
     }
 }
 
-/// Homes that all hosts share, and the key that opens every account.
-fn people(dir: &Path) -> Result<(), Failure> {
-    let key = dir.join("key");
-    run(
-        "ssh-keygen",
-        &[
-            "-q",
-            "-t",
-            "ed25519",
-            "-N",
-            "",
-            "-f",
-            &key.display().to_string(),
-        ],
-    )?;
-    let public = fs::read(key.with_extension("pub"))?;
-    for (login, uid, _) in PEOPLE {
-        let home = dir.join("home").join(login);
-        let ssh = home.join(".ssh");
-        fs::create_dir_all(&ssh)?;
-        fs::write(ssh.join("authorized_keys"), &public)?;
-        for path in [&home, &ssh] {
-            fs::set_permissions(path, fs::Permissions::from_mode(0o700))?;
-        }
-        run(
-            "chown",
-            &["-R", &format!("{uid}:{uid}"), &home.display().to_string()],
-        )?;
-    }
-    Ok(())
-}
-
 fn cache() -> PathBuf {
     let env = Env;
     env.get("FASTX_CACHE").map_or_else(
@@ -252,10 +233,12 @@ fn cache() -> PathBuf {
 /// The package that `cargo xtask package --debug` made last.
 fn package() -> Result<PathBuf, Failure> {
     let folder = Env.get("FASTX_PACKAGES").map(PathBuf::from).or_else(|| {
-        let test = std::env::current_exe().ok()?;
-        Some(test.parent()?.parent()?.parent()?.join("package"))
+        // Of a test or of another program below cargo's target folder.
+        let program = std::env::current_exe().ok()?;
+        let mut folders = program.ancestors().map(|folder| folder.join("package"));
+        folders.find(|folder| folder.is_dir())
     });
-    let folder = folder.ok_or("cargo's target folder is not known")?;
+    let folder = folder.ok_or("there is no package: make it with `cargo xtask package --debug`")?;
     let missing = || {
         format!(
             "no package in {}: make it with `cargo xtask package --debug`",

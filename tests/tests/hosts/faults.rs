@@ -7,7 +7,7 @@ use fastx_tests::hosts::{Bench, Host};
 use crate::{SEEN, link, lives, sign_in, start};
 
 /// Waits until no process of a user's login is left but what stays on purpose: sshd's are gone.
-async fn logged_out(host: &Host, login: &str) -> Result<(), Failure> {
+pub(crate) async fn logged_out(host: &Host, login: &str) -> Result<(), Failure> {
     eventually(SEEN, "the user is logged out", async || {
         match host.try_root(&format!("pgrep -f 'sshd: {login}'"))? {
             said if said.ok => Err(Failure::from(said.text)),
@@ -17,21 +17,24 @@ async fn logged_out(host: &Host, login: &str) -> Result<(), Failure> {
     .await
 }
 
-const KILL: &str = "mkdir -p /etc/systemd/logind.conf.d && printf '[Login]\\nKillUserProcesses=yes\\n' >/etc/systemd/logind.conf.d/kill.conf && systemctl restart systemd-logind";
+/// From now on everything that a login leaves behind is killed.
+pub(crate) const KILL: &str = "mkdir -p /etc/systemd/logind.conf.d && printf '[Login]\\nKillUserProcesses=yes\\n' >/etc/systemd/logind.conf.d/kill.conf && systemctl restart systemd-logind";
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_logout_ends_no_session() -> Result<(), Failure> {
-    let bench = Bench::up(&["alpha"]).await?;
-    let host = bench.host(0);
+/// What a login leaves behind may stay, as Debian has it.
+pub(crate) fn settle(host: &Host) -> Result<(), Failure> {
+    host.root("rm -f /etc/systemd/logind.conf.d/kill.conf && systemctl restart systemd-logind")?;
+    Ok(())
+}
+
+pub(crate) async fn a_logout_ends_no_session(bench: &Bench, host: &Host) -> Result<(), Failure> {
     // As Debian has it: what a login leaves behind may stay.
     link(host, "ada")?;
     let ada = sign_in(host, "ada").await?;
     let first = start(&ada, host).await?;
     let display = bench.display(&first)?;
     logged_out(host, "ada").await?;
-    lives(&bench, &ada, &first, &display).await?;
+    lives(bench, &ada, &first, &display).await?;
 
-    // From now on everything that a login leaves behind is killed.
     host.root(KILL)?;
     host.ssh("bob", "setsid sleep 3600 >/dev/null 2>&1 </dev/null &")?;
     link(host, "bob")?;
@@ -49,13 +52,14 @@ async fn a_logout_ends_no_session() -> Result<(), Failure> {
         },
     )
     .await?;
-    lives(&bench, &bob, &second, &other).await
+    lives(bench, &bob, &second, &other).await?;
+    settle(host)
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn link_and_supervisor_may_be_killed() -> Result<(), Failure> {
-    let bench = Bench::up(&["alpha"]).await?;
-    let host = bench.host(0);
+pub(crate) async fn link_and_supervisor_may_be_killed(
+    bench: &Bench,
+    host: &Host,
+) -> Result<(), Failure> {
     link(host, "ada")?;
     let ada = sign_in(host, "ada").await?;
     let session = start(&ada, host).await?;
@@ -76,7 +80,7 @@ async fn link_and_supervisor_may_be_killed() -> Result<(), Failure> {
             }
         })
         .await?;
-        lives(&bench, &ada, &session, &display).await?;
+        lives(bench, &ada, &session, &display).await?;
     }
     Ok(())
 }

@@ -1,31 +1,75 @@
 //! Hosts without Kubernetes: the package on real systemd, sessions of the hosts' own users, and faults of all kinds.
 //!
 //! Needs root, systemd-nspawn and a package: `cargo xtask package --debug`.
+//! All scenarios share three hosts that are booted once. Those that concern one host run beside those of the others.
 
+mod cluster;
 mod faults;
+mod linger;
+mod outage;
+mod pages;
+mod passwordless;
 mod service;
+mod stage;
+mod strangers;
 mod users;
 
+use std::process::ExitCode;
 use std::time::Duration;
 
 use fastx_core::wire::session::SessionRecord;
 use fastx_tests::Failure;
 use fastx_tests::eventually::eventually;
+use fastx_tests::hosts::people::password;
 use fastx_tests::hosts::{Bench, Host};
 use fastx_tests::person::Person;
 use fastx_tests::processes::Process;
 use serde_json::{Value, json};
+
+use stage::scenarios;
 
 /// How long something may take until it is seen at the API.
 const SEEN: Duration = Duration::from_secs(40);
 /// The command of all sessions here.
 const COMMAND: &str = "exec xterm -e cat";
 
+fn main() -> ExitCode {
+    stage::run(stage::Plan {
+        hosts: &["alpha", "beta", "gamma"],
+        together: scenarios![
+            cluster::a_start_elsewhere_asks_once_and_is_relayed,
+            cluster::a_firewall_between_hosts_is_named_and_others_relay,
+            strangers::another_user_of_the_host_gets_nothing,
+        ],
+        apart: [
+            scenarios![
+                service::the_service_may_little,
+                users::a_long_home_that_root_may_not_enter_has_sessions,
+                outage::a_full_disk_is_said_and_loses_nothing,
+                outage::a_clock_that_jumps_ends_no_session,
+                service::restart_upgrade_and_removal_of_the_service_end_no_session,
+                pages::a_cluster_of_the_pages_moves_to_another_authority,
+                service::without_a_cluster_the_package_makes_a_server_of_its_own,
+                users::a_name_service_that_hangs_is_said_within_a_limit,
+            ],
+            scenarios![
+                faults::a_logout_ends_no_session,
+                faults::link_and_supervisor_may_be_killed,
+                linger::sessions_of_a_user_who_lingers_live_in_the_user_manager,
+                passwordless::sudo_starts_exactly_the_link_where_polkit_may_not,
+            ],
+            scenarios![
+                outage::a_host_that_is_cut_off_is_unreachable_and_comes_back,
+                outage::a_host_that_restarts_ends_its_sessions_and_says_so,
+            ],
+        ],
+    })
+}
+
 /// Signs in at a host with the password that the managers know; one that has just started may need a moment.
 async fn sign_in(host: &Host, login: &str) -> Result<Person, Failure> {
-    let password = format!("pw-{login}");
     eventually(SEEN, "the sign-in", async || {
-        Person::sign_in(&host.url(), login, &password).await
+        Person::sign_in(&host.url(), login, &password(login)).await
     })
     .await
 }
@@ -48,6 +92,16 @@ async fn start(person: &Person, host: &Host) -> Result<SessionRecord, Failure> {
         person.start(body(host)).await
     })
     .await
+}
+
+/// The hints of a server, as an administrator sees them.
+async fn hints(admin: &Person, server: &str) -> Result<String, Failure> {
+    let all: Value = admin.call(reqwest::Method::GET, "/servers", None).await?;
+    let list = all["servers"].as_array().cloned().unwrap_or_default();
+    let one = list.iter().find(|s| s["serverId"] == server);
+    Ok(one
+        .map(|s| s["server"]["hints"].to_string())
+        .unwrap_or_default())
 }
 
 /// What the API says of a session.

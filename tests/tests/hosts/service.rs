@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use fastx_tests::Failure;
-use fastx_tests::hosts::Bench;
+use fastx_tests::hosts::{Bench, Host};
 
 use crate::{link, lives, sign_in, start};
 
@@ -33,10 +33,10 @@ fn next_version(dir: &Path, installed: &Path) -> Result<PathBuf, Failure> {
     Ok(next)
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn restart_upgrade_and_removal_of_the_service_end_no_session() -> Result<(), Failure> {
-    let bench = Bench::up(&["alpha"]).await?;
-    let host = bench.host(0);
+pub(crate) async fn restart_upgrade_and_removal_of_the_service_end_no_session(
+    bench: &Bench,
+    host: &Host,
+) -> Result<(), Failure> {
     link(host, "ada")?;
     let ada = sign_in(host, "ada").await?;
     let session = start(&ada, host).await?;
@@ -52,45 +52,44 @@ async fn restart_upgrade_and_removal_of_the_service_end_no_session() -> Result<(
 
     host.root("systemctl restart fastx-node")?;
     bench.joined(host).await?;
-    lives(&bench, &ada, &session, &display).await?;
+    lives(bench, &ada, &session, &display).await?;
 
     host.root("kill -9 $(systemctl show -P MainPID fastx-node)")?;
     bench.joined(host).await?;
-    lives(&bench, &ada, &session, &display).await?;
+    lives(bench, &ada, &session, &display).await?;
 
     let next = next_version(bench.dir(), &host.package())?;
     host.install(&next)?;
     let version = host.root("dpkg-query -W -f '${Version}' fastx-node")?;
     assert_eq!(version, "999.0");
     bench.joined(host).await?;
-    lives(&bench, &ada, &session, &display).await?;
+    lives(bench, &ada, &session, &display).await?;
 
     host.root("dpkg -r fastx-node 2>&1")?;
     assert!(display.lives(), "removal of the package ended a session");
     host.install(&next)?;
     bench.joined(host).await?;
-    lives(&bench, &ada, &session, &display).await?;
+    lives(bench, &ada, &session, &display).await?;
     ada.end(&session).await?;
     assert!(!display.lives(), "the X server outlives its session");
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn without_a_cluster_the_package_makes_a_server_of_its_own() -> Result<(), Failure> {
-    let bench = Bench::up(&["alpha"]).await?;
-    let host = bench.host(0);
+pub(crate) async fn without_a_cluster_the_package_makes_a_server_of_its_own(
+    bench: &Bench,
+    host: &Host,
+) -> Result<(), Failure> {
     host.root("dpkg -P fastx-node 2>&1 && rm -rf /etc/fastx && dpkg -i /var/tmp/package.deb 2>&1")?;
     bench.joined(host).await?;
     let said = host.root("ls /var/lib/fastx/fastx.db && upload-store 2>&1; true")?;
     assert!(said.contains("/var/lib/fastx/fastx.db"), "{said}");
     assert!(said.contains("usage: upload-store"), "{said}");
-    Ok(())
+    // A member again.
+    bench.join(host)?;
+    bench.joined(host).await
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_service_may_little() -> Result<(), Failure> {
-    let bench = Bench::up(&["alpha"]).await?;
-    let host = bench.host(0);
+pub(crate) async fn the_service_may_little(_: &Bench, host: &Host) -> Result<(), Failure> {
     let said = host.root("systemd-analyze security --no-pager fastx-node.service | tail -1")?;
     let exposure = said
         .split("fastx-node.service:")
