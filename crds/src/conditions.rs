@@ -151,6 +151,8 @@ words!(
         ContainerConfigError,
         /// No Kubernetes node takes the Pod.
         Unschedulable,
+        /// The namespace does not admit the Pod.
+        NamespaceForbids,
         /// The API server refused an object.
         Refused,
         /// The store does not answer the managers.

@@ -1,5 +1,6 @@
 //! `ComputeNode`: a place where sessions run, with a node sidecar.
 
+mod host;
 mod pod;
 mod volume;
 
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::conditions::Condition;
 use crate::value::{ClusterRef, FreeObject, LocalRef, LogLevel};
 
+pub use host::HostNode;
 pub use pod::{DesktopUser, EnvVar, PodNode, Toleration};
 pub use volume::{AccessMode, ExtraVolume, Home, Reclaim};
 
@@ -41,11 +43,9 @@ pub use volume::{AccessMode, ExtraVolume, Home, Reclaim};
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("[has(self.pod), has(self.external), has(self.host)].filter(x, x).size() == 1")
-        .message("exactly one of `pod` and `external` must be set"),
-    validation = Rule::new("!has(self.host)")
-        .message("`host` is not supported yet: use `pod`, or `external` for a machine with its own Linux"),
-    validation = Rule::new("has(self.pod) == has(oldSelf.pod)")
-        .message("a node cannot change between `pod` and `external`: delete it and make a new one")
+        .message("exactly one of `pod`, `host` and `external` must be set"),
+    validation = Rule::new("has(self.pod) == has(oldSelf.pod) && has(self.host) == has(oldSelf.host)")
+        .message("a node cannot change between `pod`, `host` and `external`: delete it and make a new one")
 )]
 pub struct ComputeNodeSpec {
     /// The cluster that the node belongs to. It cannot change.
@@ -57,7 +57,8 @@ pub struct ComputeNodeSpec {
     /// Any Linux machine that runs the node software itself; the operator only issues the Secret `NAME-broker` to join with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external: Option<ExternalNode>,
-    /// Reserved: sessions on a Kubernetes node itself. Not supported yet.
+    /// Sessions on a Kubernetes node itself, as its own users, who sign in at its sshd. The operator runs only the node
+    /// software there, in a Pod whose end ends no session. The namespace must admit such Pods.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<HostNode>,
     /// Whether sessions may start here; running ones go on when it is switched off.
@@ -129,11 +130,6 @@ pub struct ComputeNodeSpec {
 #[serde(rename_all = "camelCase")]
 pub struct ExternalNode {}
 
-/// Reserved.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
-pub struct HostNode {}
-
 /// The certificate that browsers see.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
@@ -186,7 +182,7 @@ pub enum NodeKind {
     Pod,
     /// A machine that somebody else runs.
     External,
-    /// Reserved.
+    /// A Kubernetes node itself.
     Host,
 }
 

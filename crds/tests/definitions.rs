@@ -238,12 +238,13 @@ fn nodes() {
     };
     node("pod: {users: [ada]}", "");
     node("external: {}", "");
-    node("", "exactly one of `pod` and `external`");
+    node("", "exactly one of `pod`, `host` and `external`");
     node(
         "pod: {}\nexternal: {}",
-        "exactly one of `pod` and `external`",
+        "exactly one of `pod`, `host` and `external`",
     );
-    node("host: {}", "not supported yet");
+    node("host: {nodeName: worker-3, sshPort: 2222}", "");
+    node("host: {nodeName: worker-3}\npod: {}", "exactly one of");
     node("pod: {users: [ada, bob]}", "only with `sharedUser: true`");
     node("pod: {users: [ada, bob], sharedUser: true}", "");
     node("pod: {user: {name: x, uid: 65532}}", "the node sidecar's");

@@ -84,6 +84,8 @@ pub struct Config {
     pub ssh: Target,
     /// Folder with the public keys of the host's own sshd, `FX_SSH_KEYS_DIR`.
     pub ssh_keys_dir: PathBuf,
+    /// Folder with `ssh` and `ssh-keyscan`, `FX_SSH_PROGRAMS`.
+    pub ssh_programs: PathBuf,
     /// This program, which the SSH client runs to ask.
     pub askpass: PathBuf,
     /// What asks the name service.
@@ -133,8 +135,12 @@ impl Config {
             server_id,
             ssh,
             ssh_keys_dir: path("FX_SSH_KEYS_DIR", "/etc/ssh"),
+            ssh_programs: path("FX_SSH_PROGRAMS", "/usr/bin"),
             askpass: std::env::current_exe().unwrap_or_else(|_| "/usr/bin/fastx-node".into()),
-            accounts: accounts::Programs::default(),
+            accounts: accounts::Programs {
+                helper: source.get("FX_NAMES_SOCKET").map(PathBuf::from),
+                ..accounts::Programs::default()
+            },
             membership: Membership::load(source)?,
             log_level: source.or("LOGLEVEL", "info"),
         })
@@ -145,8 +151,8 @@ impl Config {
     /// How this node runs the SSH client.
     pub fn ssh_tools(&self) -> Tools {
         Tools {
-            ssh: "/usr/bin/ssh".into(),
-            keyscan: "/usr/bin/ssh-keyscan".into(),
+            ssh: self.ssh_programs.join("ssh"),
+            keyscan: self.ssh_programs.join("ssh-keyscan"),
             askpass: self.askpass.clone(),
             dir: self.local_dir.clone(),
             hosts: KnownHosts::new(&self.config_dir, &self.local_dir, &self.ssh_keys_dir),

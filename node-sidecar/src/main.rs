@@ -18,6 +18,8 @@ fn main() -> ExitCode {
     // The script process has no environment and needs none of the rest.
     match words.get(1).map(String::as_str) {
         Some("script-worker") => fastx_balancer::worker::main(),
+        Some("names") => fastx_node::accounts::helper::main(&Process),
+        Some("host-folders") => fastx_node::commands::host_folders(&Process),
         Some("accept-host-key") => {
             fastx_node::commands::accept_key(std::env::args().skip(2), &Process)
         }

@@ -96,6 +96,7 @@ impl Reconcile for Clusters {
             let present = plan::Present {
                 pods: &observed.pods,
                 claim_size: observed.claim_size.as_deref(),
+                has_hosts: observed.nodes.iter().any(|n| n.spec.host.is_some()),
             };
             let plan = plan::plan(&valid, &material, &present, now);
             // Writes: objects, Pods' annotations, configuration, revocations.

@@ -34,6 +34,8 @@ struct Server {
     objects: BTreeMap<String, Value>,
     /// Kinds whose definitions are not installed.
     unknown: BTreeSet<&'static str>,
+    /// Whether Pod Security keeps Pods out.
+    strict: bool,
     version: u64,
     log: Vec<String>,
 }
@@ -264,6 +266,13 @@ impl Server {
         self.log.push(format!("{method} {tail}"));
         let existing = self.objects.get(&path).cloned();
         let is_unknown = self.unknown.iter().any(|kind| path.starts_with(kind));
+        if self.strict && path.starts_with("pods/") && method == Method::PATCH {
+            let message = "pods \"desk\" is forbidden: violates PodSecurity \"restricted:v1.36\": host namespaces (hostNetwork=true)";
+            return (
+                StatusCode::FORBIDDEN,
+                json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Forbidden", "code": 403, "message": message}),
+            );
+        }
         match (method.as_str(), existing) {
             ("GET", Some(object)) => (StatusCode::OK, object),
             ("PATCH", existing) if kind.contains("apply") && !is_unknown => {
@@ -792,6 +801,40 @@ mod tests {
         stage.put("secrets", "lab", |o| o["data"] = data("s"));
         stage.settle().await;
         assert_eq!(said(&stage), "AsExpected");
+        assert_eq!(stage.pass().await, Vec::<String>::new());
+    }
+
+    #[tokio::test]
+    async fn a_node_of_kind_host_waits_until_its_namespace_admits_it() {
+        let stage = Stage::new();
+        stage.with_cluster("");
+        stage.with_node(&node("host: {nodeName: worker-3}"));
+        stage.server.lock().unwrap().strict = true;
+        for _ in 0..4 {
+            stage.pass().await;
+        }
+        let said = |stage: &Stage, kind: &str| {
+            let status = stage.get("computenodes", "desk").unwrap()["status"].clone();
+            let all = status["conditions"].as_array().unwrap().clone();
+            all.into_iter().find(|c| c["type"] == kind).unwrap()
+        };
+        for kind in ["Schedulable", "Ready"] {
+            let said = said(&stage, kind);
+            assert_eq!(said["reason"], "NamespaceForbids", "{said}");
+            let label = "namespace area pod-security.kubernetes.io/enforce=privileged";
+            assert!(said["message"].as_str().unwrap().contains(label), "{said}");
+        }
+        stage.server.lock().unwrap().strict = false;
+        stage.settle().await;
+        let pod = stage.get("pods", "desk").unwrap();
+        assert_eq!(pod["spec"]["hostNetwork"], true);
+        assert!(stage.get("poddisruptionbudgets", "desk").is_none());
+        // No label tells it from others, so the bus is open to its address.
+        let policy = stage.get("networkpolicies", "site-nats").unwrap();
+        assert!(policy["spec"]["ingress"][0].get("from").is_none());
+        let broker = stage.get("secrets", "desk-broker").unwrap();
+        assert!(broker["data"]["seed"].is_string());
+        assert_ne!(said(&stage, "Schedulable")["reason"], "NamespaceForbids");
         assert_eq!(stage.pass().await, Vec::<String>::new());
     }
 

@@ -177,6 +177,11 @@ impl World {
         let Some(cluster) = self.poke_owner(change.key, &pod.metadata) else {
             return;
         };
+        // Other members learn where a machine is reached.
+        let address = |pod: Option<&PodView>| pod.map(|p| p.status.pod_ip.clone());
+        if pod.label(meta::NODE).is_some() && address(change.before) != address(change.after) {
+            self.cluster_queue.poke(cluster.clone());
+        }
         // Nodes get the image that managers have proved.
         let ready = |pod: Option<&PodView>| pod.is_some_and(PodView::ready);
         if pod.label(meta::COMPONENT) == Some("manager")

@@ -2,6 +2,7 @@
 //!
 //! Who somebody is never comes from what a process of theirs prints, such as a shell with its start files.
 
+pub mod helper;
 mod name_service;
 mod rules;
 

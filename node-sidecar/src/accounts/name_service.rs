@@ -14,8 +14,8 @@ use tokio::process::Command;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
-use super::Account;
 use super::rules::Rules;
+use super::{Account, helper};
 use crate::locks::lock;
 
 /// How long it is not asked again about a number that it does not know.
@@ -25,9 +25,9 @@ const STALE: Duration = Duration::from_hours(1);
 /// Most answers that are remembered.
 const LIMIT: usize = 10_000;
 /// Longest answer of the name service that is read: a user of thousands of groups fits.
-const MAX_OUTPUT: u64 = 256 * 1024;
+pub(super) const MAX_OUTPUT: u64 = 256 * 1024;
 /// Questions at once: a name service that hangs must not gather processes.
-const AT_ONCE: usize = 4;
+pub(super) const AT_ONCE: usize = 4;
 
 /// Why a user could not be looked up. That there is no such user is an answer and not an error.
 #[derive(Debug, thiserror::Error)]
@@ -81,6 +81,8 @@ pub struct Programs {
     pub login_defs: PathBuf,
     /// List of login shells.
     pub shells: PathBuf,
+    /// Where [`super::helper`] listens, for a node that sees nothing of its host; it is asked in place of all these.
+    pub helper: Option<PathBuf>,
 }
 
 impl Default for Programs {
@@ -92,6 +94,7 @@ impl Default for Programs {
             fresh: Duration::from_mins(1),
             login_defs: PathBuf::from("/etc/login.defs"),
             shells: PathBuf::from("/etc/shells"),
+            helper: None,
         }
     }
 }
@@ -139,9 +142,9 @@ impl NameService {
 
     /// Whether the host's own rules let this user have sessions.
     pub(super) async fn check(&self, account: &Account) -> Result<(), String> {
-        let read = async |path: &PathBuf| tokio::fs::read_to_string(path).await.ok();
-        let defs = read(&self.programs.login_defs).await.unwrap_or_default();
-        let shells = read(&self.programs.shells).await;
+        let defs = self.ask_for(&Question::LoginDefs).await;
+        let shells = self.ask_for(&Question::Shells).await.ok().flatten();
+        let defs = defs.ok().flatten().unwrap_or_default();
         Rules::parse(&defs, shells.as_deref()).check(account)
     }
 
@@ -209,7 +212,7 @@ impl NameService {
             Key::Uid(uid) => uid.to_string(),
         };
         let programs = &self.programs;
-        let line = self.run(&programs.getent, &["passwd", "--", &word]).await?;
+        let line = self.ask_for(&Question::Passwd(word)).await?;
         let Some(line) = line else {
             return Ok(None);
         };
@@ -222,9 +225,8 @@ impl NameService {
         {
             return Err(unreadable(&programs.getent));
         }
-        // The NUL form, since names of a directory's groups have spaces.
         let groups = self
-            .run(&programs.id, &["-Gnz", "--", account.login.as_str()])
+            .ask_for(&Question::Groups(account.login.to_string()))
             .await?
             .ok_or_else(|| unreadable(&programs.id))?;
         account.groups = groups
@@ -235,33 +237,22 @@ impl NameService {
         Ok(Some(account))
     }
 
-    /// What a program prints; none when it prints nothing, which is how both say that there is no such user.
-    async fn run(&self, program: &Path, words: &[&str]) -> Result<Option<String>, AccountError> {
-        let name = || program.display().to_string();
-        let limit = self.programs.limit;
+    async fn ask_for(&self, question: &Question) -> Result<Option<String>, AccountError> {
+        let programs = &self.programs;
         let answer = async {
             let _turn = self.turns.acquire().await;
-            let mut child = Command::new(program)
-                .args(words)
-                .env_clear()
-                .env("PATH", "/usr/bin:/bin")
-                .env("LC_ALL", "C")
-                .stdin(Stdio::null())
-                .stdout(Stdio::piped())
-                .stderr(Stdio::null())
-                .kill_on_drop(true)
-                .spawn()?;
-            let mut bytes = Vec::new();
-            if let Some(stdout) = child.stdout.take() {
-                stdout.take(MAX_OUTPUT).read_to_end(&mut bytes).await?;
+            match &programs.helper {
+                Some(socket) => helper::ask(socket, question).await,
+                None => answer(programs, question).await,
             }
-            // Not whether it succeeds: `id` complains of groups without a name.
-            child.wait().await?;
-            // Full names of people may be in any encoding; nothing that counts is.
-            Ok::<_, std::io::Error>(String::from_utf8_lossy(&bytes).into_owned())
         };
+        let name = || match &programs.helper {
+            Some(_) => "fastx-node names".to_owned(),
+            None => question.program(programs).display().to_string(),
+        };
+        let limit = programs.limit;
         match timeout(limit, answer).await {
-            Ok(Ok(text)) => Ok(Some(text).filter(|text| !text.is_empty())),
+            Ok(Ok(text)) => Ok(text),
             Ok(Err(source)) => Err(AccountError::Run {
                 program: name(),
                 source,
@@ -272,6 +263,71 @@ impl NameService {
             }),
         }
     }
+}
+
+/// What the name service, or the host's rules about users, is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Question {
+    /// The line of a user, by name or uid.
+    Passwd(String),
+    /// The names of a user's groups.
+    Groups(String),
+    /// `/etc/login.defs`.
+    LoginDefs,
+    /// `/etc/shells`.
+    Shells,
+}
+
+impl Question {
+    fn program<'a>(&self, programs: &'a Programs) -> &'a Path {
+        match self {
+            Self::Passwd(_) => &programs.getent,
+            Self::Groups(_) => &programs.id,
+            Self::LoginDefs => &programs.login_defs,
+            Self::Shells => &programs.shells,
+        }
+    }
+}
+
+/// The answer of this machine; none when there is nothing, which is how the programs say that there is no such user.
+pub(super) async fn answer(
+    programs: &Programs,
+    question: &Question,
+) -> std::io::Result<Option<String>> {
+    let program = question.program(programs);
+    let text = match question {
+        Question::Passwd(word) => run(program, &["passwd", "--", word]).await?,
+        // The NUL form, since names of a directory's groups have spaces.
+        Question::Groups(login) => run(program, &["-Gnz", "--", login]).await?,
+        Question::LoginDefs | Question::Shells => match tokio::fs::read_to_string(program).await {
+            Ok(text) => return Ok(Some(text)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        },
+    };
+    Ok(Some(text).filter(|text| !text.is_empty()))
+}
+
+/// What a program prints.
+async fn run(program: &Path, words: &[&str]) -> std::io::Result<String> {
+    let mut child = Command::new(program)
+        .args(words)
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .env("LC_ALL", "C")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()?;
+    let mut bytes = Vec::new();
+    if let Some(stdout) = child.stdout.take() {
+        stdout.take(MAX_OUTPUT).read_to_end(&mut bytes).await?;
+    }
+    // Not whether it succeeds: `id` complains of groups without a name.
+    child.wait().await?;
+    // Full names of people may be in any encoding; nothing that counts is.
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Whether the programs would take the name for a uid: `0` and `+0` are not root's names.

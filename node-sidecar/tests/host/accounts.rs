@@ -6,7 +6,7 @@ use std::time::Duration;
 use fastx_core::names::LoginName;
 use fastx_core::wire::config::NodeUsers;
 use fastx_core::wire::problem::Problem;
-use fastx_node::accounts::{AccountError, Accounts, Programs, Unwelcome};
+use fastx_node::accounts::{AccountError, Accounts, Programs, Unwelcome, helper};
 use tokio::sync::watch;
 
 /// A name service of shell scripts.
@@ -49,6 +49,7 @@ impl Played {
             fresh: Duration::ZERO,
             login_defs: self.path("login.defs"),
             shells: self.path("shells"),
+            helper: None,
         }
     }
 
@@ -134,6 +135,43 @@ async fn a_name_service_that_hangs_is_an_error_and_not_an_answer() {
     assert_eq!(Problem::from(error).status, 503);
     let unknown = accounts.admit(5001).await.unwrap_err();
     assert!(matches!(unknown, Unwelcome::Unknown { .. }), "{unknown}");
+}
+
+#[tokio::test]
+async fn a_helper_answers_for_the_host() {
+    let played = Played::new(ADA);
+    played.script("id", "printf 'ada\\0ops team\\0'");
+    std::fs::write(played.path("login.defs"), "UID_MIN 6000\n").unwrap();
+    let socket = played.path("socket");
+    let listener = tokio::net::UnixListener::bind(&socket).unwrap();
+    let shutdown = fastx_lifecycle::shutdown::Shutdown::new();
+    let serving = helper::serve(listener, played.programs(), shutdown.clone());
+    let serving = tokio::spawn(serving);
+    let accounts = Accounts::new(Programs {
+        // Nothing but the helper knows anything.
+        getent: played.path("none"),
+        id: played.path("none"),
+        login_defs: played.path("none"),
+        shells: played.path("none"),
+        helper: Some(socket.clone()),
+        ..played.programs()
+    });
+    let ada = accounts.account(&login("ada")).await.unwrap().unwrap();
+    assert_eq!(
+        (ada.uid, ada.groups),
+        (5001, vec!["ada".into(), "ops team".into()])
+    );
+    // The rules about users are the host's, too.
+    assert_eq!(accounts.uid(&login("ada")).await.unwrap_err().status, 403);
+    std::fs::write(played.path("login.defs"), "UID_MIN 5000\n").unwrap();
+    assert_eq!(accounts.uid(&login("ada")).await.unwrap(), 5001);
+    played.script("getent", "exit 2");
+    assert!(accounts.account(&login("bob")).await.unwrap().is_none());
+    shutdown.trigger();
+    serving.await.unwrap();
+    std::fs::remove_file(&socket).unwrap();
+    let away = accounts.account(&login("eve")).await.unwrap_err();
+    assert!(matches!(away, AccountError::Run { .. }), "{away}");
 }
 
 #[tokio::test]

@@ -174,6 +174,7 @@ impl Cluster {
             server_id: None,
             ssh: self.sshd.clone(),
             ssh_keys_dir: self.ssh_keys.clone().unwrap_or_else(|| path("ssh")),
+            ssh_programs: "/usr/bin".into(),
             askpass: env!("CARGO_BIN_EXE_fastx-node").into(),
             accounts: self.accounts.clone(),
             membership: Membership::Required,

@@ -49,6 +49,16 @@ impl ApplyError {
         }
     }
 
+    /// Whether Pod Security of the namespace keeps it out.
+    pub fn is_of_pod_security(&self) -> bool {
+        match self {
+            Self::Request { source, .. } => {
+                matches!(source.as_ref(), kube::Error::Api(status) if status.code == 403 && status.message.contains("violates PodSecurity"))
+            }
+            Self::NameTaken { .. } => false,
+        }
+    }
+
     /// Whether the API server understood it and will not have it.
     pub fn is_refused(&self) -> bool {
         match self {

@@ -249,7 +249,8 @@ async fn configure(
     now: Timestamp,
     outcome: &mut Outcome,
 ) {
-    let documents = match Documents::of(cluster, &observed.nodes, &observed.scripts) {
+    let (nodes, scripts) = (&observed.nodes, &observed.scripts);
+    let documents = match Documents::of(cluster, nodes, scripts, &observed.hosts) {
         Ok(documents) => documents,
         Err(error) => {
             outcome.config_error = Some(error.to_string());

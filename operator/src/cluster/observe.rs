@@ -1,11 +1,13 @@
 //! What is there of a cluster: from the caches, and from Secrets that are read by name.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use fastx_crds::value::SecretKeyRef;
 use fastx_crds::{BalancerScript, ComputeNode};
 use jiff::Timestamp;
+use kube::ResourceExt;
 
 use super::certificate;
 use super::material::{Existing, Holder};
@@ -30,6 +32,8 @@ pub(super) struct Observed {
     pub(super) scripts: Vec<Arc<BalancerScript>>,
     /// Pods of store, transporter and managers.
     pub(super) pods: Vec<Arc<PodView>>,
+    /// Addresses of the machines of nodes of kind `host`.
+    pub(super) hosts: BTreeMap<String, IpAddr>,
     /// Its secrets.
     pub(super) existing: Existing,
     /// Size that the store's StatefulSet makes claims with, if there is one.
@@ -54,9 +58,12 @@ pub(super) async fn observe(
     let key = &cluster.key;
     context.foreign.follow(key, &named(cluster));
     let mut pods = context.world.pods_of(key);
+    let nodes = context.world.nodes_of(key);
+    let hosts = hosts(&nodes, &pods);
     pods.retain(|p| p.label(meta::NODE).is_none());
     Ok(Observed {
-        nodes: context.world.nodes_of(key),
+        nodes,
+        hosts,
         scripts: context.world.scripts_of(key),
         pods,
         existing: existing(context, cluster, now).await?,
@@ -65,6 +72,18 @@ pub(super) async fn observe(
         missing: missing(context, cluster).await?,
         lacking: lacking(context, cluster).await?,
     })
+}
+
+/// A Pod with the host's network has the host's address.
+fn hosts(nodes: &[Arc<ComputeNode>], pods: &[Arc<PodView>]) -> BTreeMap<String, IpAddr> {
+    let names = nodes.iter().filter(|n| n.spec.host.is_some());
+    names
+        .filter_map(|node| {
+            let name = node.name_any();
+            let pod = pods.iter().find(|p| p.label(meta::NODE) == Some(&name))?;
+            Some((name, pod.status.pod_ip.parse().ok()?))
+        })
+        .collect()
 }
 
 fn claim_size(context: &Context, cluster: &Key) -> Option<String> {

@@ -45,6 +45,8 @@ pub struct Present<'a> {
     pub pods: &'a [Arc<PodView>],
     /// Size that the store's StatefulSet makes claims with; it cannot change.
     pub claim_size: Option<&'a str>,
+    /// Whether there are nodes of kind `host`.
+    pub has_hosts: bool,
 }
 
 /// Plans a cluster.
@@ -69,7 +71,7 @@ pub fn plan(
     }
     ensure.extend(manager::objects(cluster));
     ensure.extend(web::objects(cluster));
-    ensure.extend(network::policies(cluster));
+    ensure.extend(network::policies(cluster, present.has_hosts));
     ensure.push(account(cluster));
     ensure.sort_by(|a, b| (a.kind, &a.name).cmp(&(b.kind, &b.name)));
     Plan {
@@ -393,7 +395,7 @@ mod tests {
         let nudge = |pod| {
             let present = Present {
                 pods: &[pod],
-                claim_size: None,
+                ..Present::default()
             };
             plan(&cluster, &material, &present, Timestamp::UNIX_EPOCH).nudge
         };

@@ -546,6 +546,7 @@ mod tests {
                 .into_iter()
                 .map(|c| pod(c, pods.iter().find(|(n, _)| *n == c).map_or(UP, |(_, s)| *s)))
                 .collect(),
+            hosts: std::collections::BTreeMap::new(),
             existing: Existing::default(),
             claim_size: None,
             report,

@@ -83,7 +83,7 @@ pub(super) async fn apply(
             add_finalizer(context, node).await?;
             shared(
                 observed,
-                shared_bus(cluster, secret, valid.pod.is_none()),
+                shared_bus(cluster, secret, valid.is_outside()),
                 now,
             )
         }
@@ -196,7 +196,7 @@ async fn identity(
         let key = crate::queue::Key::new(&node.key.namespace, names::bus_keys(&cluster.key.name));
         context.applier.merge_secret(&key, &change).await?;
     }
-    let wanted = own_bus(cluster, bundle, node.pod.is_none(), credentials);
+    let wanted = own_bus(cluster, bundle, node.is_outside(), credentials);
     let document = broker_document(wanted, before(observed).as_deref(), now);
     Ok(Identity {
         seed: Some(seed),

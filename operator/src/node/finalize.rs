@@ -83,8 +83,8 @@ fn sessions(node: &ComputeNode, observed: &Observed) -> Option<Waiting> {
     if node.spec.pod.is_some() && !observed.desktop_runs() {
         return None;
     }
-    // A Pod that is on its way out takes its sessions with it.
-    if observed.pod.as_ref().is_some_and(|p| p.deleting()) {
+    // A Pod that is on its way out takes its sessions with it, unless they run on the host.
+    if node.spec.pod.is_some() && observed.pod.as_ref().is_some_and(|p| p.deleting()) {
         return None;
     }
     match observed.sessions(&name) {
@@ -142,12 +142,25 @@ mod tests {
         let idle = observed("sessions: 0", Some(running_pod()));
         let unknown = observed("online: false, sessions: 0", Some(running_pod()));
         let no_pod = observed("sessions: 2", None);
+        // The Pod of a host has no desktop, and its end ends no session.
+        let leaving: crate::pods::PodView = serde_yaml_ng::from_str(
+            "metadata: {name: desk, deletionTimestamp: '2027-01-01T00:00:00Z'}\nspec: {containers: [{name: node, image: i}]}\nstatus: {}",
+        )
+        .unwrap();
+        let of_host = observed("sessions: 2", Some(std::sync::Arc::new(leaving)));
         for (spec, force, observed, waits) in [
             ("pod: {}", false, &busy, Some(Waiting::Sessions(Some(2)))),
             ("pod: {}", true, &busy, None),
             ("pod: {}", false, &idle, None),
             ("pod: {}", false, &unknown, Some(Waiting::Sessions(None))),
             ("pod: {}", false, &no_pod, None),
+            (
+                "host: {nodeName: w}",
+                false,
+                &of_host,
+                Some(Waiting::Sessions(Some(2))),
+            ),
+            ("host: {nodeName: w}", true, &of_host, None),
             (
                 "external: {}",
                 false,

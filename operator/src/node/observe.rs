@@ -86,8 +86,12 @@ impl Observed {
 
     /// Running sessions; none when nobody knows.
     pub(super) fn sessions(&self, name: &str) -> Option<u32> {
-        // Without a process there is no session, whatever was last heard.
-        if !self.desktop_runs() && self.pod.is_some() {
+        // Without a process there is no session, whatever was last heard. On a host they are not in the Pod.
+        let has_desktop = self
+            .pod
+            .as_ref()
+            .is_some_and(|p| p.image("desktop").is_some());
+        if has_desktop && !self.desktop_runs() {
             return Some(0);
         }
         let said = self.said(name)?;

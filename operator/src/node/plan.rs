@@ -1,6 +1,7 @@
 //! Everything that a node consists of. Pure: the same input gives the same objects.
 
 mod claim;
+mod host;
 mod objects;
 pub(super) mod pod;
 pub(super) mod rollout;
@@ -20,7 +21,7 @@ pub(super) struct Plan {
     pub(super) ensure: Vec<Object>,
     /// The claim of the home, which may outlive it.
     pub(super) claim: Option<Object>,
-    /// The Pod; none for a machine that somebody else runs.
+    /// The Pod; none for a machine that somebody else runs all of.
     pub(super) pod: Option<pod::Desired>,
 }
 
@@ -37,18 +38,16 @@ pub(super) fn plan(
     if node.pod.is_some() && sessions.is_some_and(|s| s > 0) {
         ensure.push(objects::budget(cluster, node));
     }
+    let secrets = secrets_digest(identity, web_digest);
+    let pod = match (&node.pod, &node.host) {
+        (Some(pod), _) => Some(pod::desired(cluster, node, pod, sidecar_image, &secrets)),
+        (None, Some(host)) => Some(host::desired(cluster, node, host, sidecar_image, &secrets)),
+        (None, None) => None,
+    };
     Plan {
         ensure,
         claim: claim::claim(cluster, node),
-        pod: node.pod.as_ref().map(|pod| {
-            pod::desired(
-                cluster,
-                node,
-                pod,
-                sidecar_image,
-                &secrets_digest(identity, web_digest),
-            )
-        }),
+        pod,
     }
 }
 
@@ -95,6 +94,12 @@ mod tests {
     fn what_each_kind_of_node_consists_of() {
         for (spec, sessions, expected) in [
             ("external: {}", Some(3), vec!["Secret desk-broker"]),
+            // Draining the machine of its Pod ends no session.
+            (
+                "host: {nodeName: w}",
+                Some(3),
+                vec!["Secret desk-broker", "Pod desk"],
+            ),
             ("pod: {}", Some(0), vec!["Secret desk-broker", "Pod desk"]),
             ("pod: {}", None, vec!["Secret desk-broker", "Pod desk"]),
             (

@@ -30,7 +30,7 @@ pub(super) fn status(
     if let Some(obstacle) = obstacle(valid, observed) {
         findings.push(obstacle);
     } else {
-        let schedulable = schedulable(node, observed);
+        let schedulable = schedulable(node, observed, outcome);
         let online = online(node, observed);
         findings.push(ready(node, observed, outcome, &schedulable, &online));
         findings.push(synced(node, observed, outcome));
@@ -127,11 +127,28 @@ fn obstacle(valid: Result<&ValidNode, &Invalid>, observed: &Observed) -> Option<
     }
 }
 
-fn schedulable(node: &ComputeNode, observed: &Observed) -> Finding {
+/// Whether the operator runs a Pod for it.
+fn has_pod(node: &ComputeNode) -> bool {
+    node.spec.pod.is_some() || node.spec.host.is_some()
+}
+
+fn schedulable(node: &ComputeNode, observed: &Observed, outcome: &Outcome) -> Finding {
     let finding =
         |status, reason, message: String| Finding::new(Kind::Schedulable, status, reason, message);
-    if node.spec.pod.is_none() {
+    if !has_pod(node) {
         return finding(Status::True, Reason::AsExpected, String::new());
+    }
+    if outcome
+        .error
+        .as_ref()
+        .is_some_and(ApplyError::is_of_pod_security)
+    {
+        let namespace = node.namespace().unwrap_or_default();
+        let message = format!(
+            "Namespace `{namespace}` does not admit the Pod: nodes of kind `host` need the host's network and folders. \
+             To admit them: kubectl label --overwrite namespace {namespace} pod-security.kubernetes.io/enforce=privileged"
+        );
+        return finding(Status::False, Reason::NamespaceForbids, message);
     }
     let Some(pod) = &observed.pod else {
         return finding(
@@ -243,6 +260,9 @@ fn ready(
 ) -> Finding {
     let not_ready =
         |reason, message: String| Finding::new(Kind::Ready, Status::False, reason, message);
+    if schedulable.reason == Reason::NamespaceForbids {
+        return not_ready(schedulable.reason, schedulable.message.clone());
+    }
     if let Some(error) = &outcome.error {
         let reason = match error {
             ApplyError::NameTaken { .. } => Reason::NameTaken,
@@ -256,7 +276,7 @@ fn ready(
     if schedulable.status == Status::False {
         return not_ready(schedulable.reason, schedulable.message.clone());
     }
-    if node.spec.pod.is_some() {
+    if has_pod(node) {
         match &observed.pod {
             None => return not_ready(Reason::Starting, "The Pod is being made.".into()),
             Some(pod) => {
@@ -267,7 +287,7 @@ fn ready(
                 if sidecar.is_some_and(|c| c.state.running.is_none()) {
                     return sidecar_away(pod, observed.pull_failure.as_deref());
                 }
-                if !observed.desktop_runs() {
+                if node.spec.pod.is_some() && !observed.desktop_runs() {
                     return not_ready(
                         Reason::Starting,
                         format!("Pod `{}` is starting.", pod.name()),
@@ -454,10 +474,10 @@ pub(super) mod tests {
                 "Ready=False/Starting",
             ),
             (
-                "host: {}",
+                "pod: {}\nexternal: {}",
                 observed("", None),
                 done(),
-                "Ready=False/NotSupportedYet",
+                "Ready=False/InvalidSpec",
             ),
         ] {
             let list = conditions(spec, &observed, &outcome);

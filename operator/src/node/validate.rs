@@ -1,7 +1,7 @@
 //! What a node's spec means: defaults filled in, contradictions refused. Pure.
 
 use fastx_crds::ComputeNode;
-use fastx_crds::node::{PodNode, Toleration};
+use fastx_crds::node::{HostNode, PodNode, Toleration};
 use k8s_openapi::api::core::v1::Affinity;
 use kube::ResourceExt;
 use serde_json::Value;
@@ -20,12 +20,21 @@ pub(super) struct ValidNode {
     pub(super) key: Key,
     /// Owner of what is made.
     pub(super) owner: Owner,
-    /// The Pod; none for a machine that somebody else runs.
+    /// The Pod with a desktop, if it is one.
     pub(super) pod: Option<ValidPod>,
+    /// The Kubernetes node whose own users have sessions, if it is one.
+    pub(super) host: Option<HostNode>,
     /// Whether users may sign in here.
     pub(super) logins: bool,
     /// Secret with an own certificate.
     pub(super) tls_secret: Option<String>,
+}
+
+impl ValidNode {
+    /// Whether it reaches the bus from outside of the Kubernetes cluster.
+    pub(super) fn is_outside(&self) -> bool {
+        self.pod.is_none() && self.host.is_none()
+    }
 }
 
 /// A Pod that can be made.
@@ -46,14 +55,9 @@ pub(super) struct ValidPod {
 pub(super) fn validate(node: &ComputeNode) -> Result<ValidNode, Invalid> {
     let spec = &node.spec;
     let name = node.name_any();
-    if spec.host.is_some() {
-        return Err(Invalid::unsupported(
-            "`host` is not supported yet: use `pod`, or `external` for a machine with its own Linux",
-        ));
-    }
-    if spec.pod.is_some() == spec.external.is_some() {
+    if spec.kind().is_none() {
         return Err(Invalid::wrong(
-            "exactly one of `pod` and `external` must be set",
+            "exactly one of `pod`, `host` and `external` must be set",
         ));
     }
     if let Some(data) = &spec.static_data {
@@ -71,6 +75,7 @@ pub(super) fn validate(node: &ComputeNode) -> Result<ValidNode, Invalid> {
             uid: node.uid().unwrap_or_default(),
         },
         pod: spec.pod.as_ref().map(pod).transpose()?,
+        host: spec.host.clone(),
         logins: spec.logins,
         tls_secret: spec.tls.as_ref().map(|t| t.secret_ref.name.clone()),
         key: Key::new(node.namespace().unwrap_or_default(), name),
@@ -141,7 +146,11 @@ pub(crate) mod tests {
             "x".repeat(MAX_STATIC_DATA)
         );
         for (spec, reason, text) in [
-            ("host: {}", Reason::NotSupportedYet, "not supported yet"),
+            (
+                "pod: {}\nhost: {nodeName: w}",
+                Reason::InvalidSpec,
+                "exactly one",
+            ),
             ("pod: {}\nexternal: {}", Reason::InvalidSpec, "exactly one"),
             ("pod: {users: [a, b]}", Reason::InvalidSpec, "sharedUser"),
             (

@@ -38,15 +38,23 @@ async fn kinds() {
             Create("spec: {clusterRef: {name: c}, external: {}}", Accepted),
             Create(
                 "spec: {clusterRef: {name: c}}",
-                Refused("exactly one of `pod` and `external` must be set"),
+                Refused("exactly one of `pod`, `host` and `external` must be set"),
             ),
             Create(
                 "spec: {clusterRef: {name: c}, pod: {}, external: {}}",
-                Refused("exactly one of `pod` and `external` must be set"),
+                Refused("exactly one of `pod`, `host` and `external` must be set"),
+            ),
+            Create(
+                "spec: {clusterRef: {name: c}, host: {nodeName: worker-3, sshPort: 2222, tolerations: [{operator: Exists}]}}",
+                Accepted,
             ),
             Create(
                 "spec: {clusterRef: {name: c}, host: {}}",
-                Refused("`host` is not supported yet: use `pod`, or `external`"),
+                Refused("spec.host.nodeName: Required value"),
+            ),
+            Create(
+                "spec: {clusterRef: {name: c}, host: {nodeName: worker-3}, pod: {}}",
+                Refused("exactly one of `pod`, `host` and `external` must be set"),
             ),
             Create("spec: {pod: {}}", Refused("clusterRef: Required value")),
             Create(
@@ -63,7 +71,17 @@ async fn kinds() {
             Change(
                 "spec: {clusterRef: {name: c}, pod: {}}",
                 "spec: {clusterRef: {name: c}, external: {}}",
-                Refused("a node cannot change between `pod` and `external`"),
+                Refused("a node cannot change between `pod`, `host` and `external`"),
+            ),
+            Change(
+                "spec: {clusterRef: {name: c}, host: {nodeName: worker-3}}",
+                "spec: {clusterRef: {name: c}, external: {}}",
+                Refused("a node cannot change between"),
+            ),
+            Change(
+                "spec: {clusterRef: {name: c}, host: {nodeName: worker-3}}",
+                "spec: {clusterRef: {name: c}, host: {nodeName: worker-4}}",
+                Refused("`nodeName` cannot change"),
             ),
             Change(
                 "spec: {clusterRef: {name: c}, pod: {}}",

@@ -249,6 +249,52 @@ subjects: [{{apiGroup: rbac.authorization.k8s.io, kind: User, name: {bob}}}]
 }
 
 #[tokio::test]
+async fn hosts_are_made_only_by_those_who_may() {
+    with_policies("hosts", async |client, namespace| {
+        let (ada, bob) = (format!("ada-{namespace}"), format!("bob-{namespace}"));
+        apply(client, namespace, &format!("
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {{name: writer}}
+rules: [{{apiGroups: [fastx.dev], resources: [computenodes], verbs: [create, get]}}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {{name: writer}}
+roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: writer}}
+subjects:
+  - {{apiGroup: rbac.authorization.k8s.io, kind: User, name: {ada}}}
+  - {{apiGroup: rbac.authorization.k8s.io, kind: User, name: {bob}}}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {{name: hosts}}
+rules: [{{apiGroups: [fastx.dev], resources: [computenodes/host], verbs: [create]}}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {{name: hosts}}
+roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: hosts}}
+subjects: [{{apiGroup: rbac.authorization.k8s.io, kind: User, name: {bob}}}]
+")).await?;
+        let (ada, bob) = (client_as(Some(&ada)).await?, client_as(Some(&bob)).await?);
+        let yaml = "apiVersion: fastx.dev/v1alpha1\nkind: ComputeNode\nmetadata: {name: n}\nspec: {clusterRef: {name: c}, host: {nodeName: worker-3}}\n";
+        eventually(Duration::from_secs(30), "who may make hosts", async || {
+            try_create(&bob, namespace, yaml).await
+        })
+        .await?;
+        let said = try_create(&ada, namespace, yaml)
+            .await
+            .expect_err("she may not");
+        assert!(said.contains("who may create computenodes/host"), "{said}");
+        // A desktop in a pod is another matter.
+        let own = yaml.replace("host: {nodeName: worker-3}", "pod: {}");
+        try_create(&ada, namespace, &own).await.map_err(Failure::from)
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_named_volume_must_be_one_that_the_requester_may_use() {
     with_policies("volumes", async |client, namespace| {
         // Ada may write ComputeNodes and use one claim and one ConfigMap; Bob may also make Pods.

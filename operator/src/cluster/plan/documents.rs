@@ -1,6 +1,7 @@
 //! The configuration documents that travel to the nodes: one part for the cluster, one for each node.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use fastx_core::names::ServerId;
@@ -35,11 +36,12 @@ pub struct TooLarge {
 }
 
 impl Documents {
-    /// The documents of a cluster.
+    /// The documents of a cluster; `hosts` are the addresses of nodes of kind `host`, as far as they are known.
     pub fn of(
         cluster: &ValidCluster,
         nodes: &[Arc<ComputeNode>],
         scripts: &[Arc<BalancerScript>],
+        hosts: &BTreeMap<String, IpAddr>,
     ) -> Result<Self, TooLarge> {
         let part = json!(cluster_part(cluster, scripts));
         let mut documents = Self {
@@ -52,7 +54,7 @@ impl Documents {
             let Ok(id) = name.parse::<ServerId>() else {
                 continue;
             };
-            let part = json!(node_part(cluster, node));
+            let part = json!(node_part(cluster, node, hosts.get(&name).copied()));
             let part = sized(&format!("node `{name}`"), part)?;
             documents.nodes.insert(id, part);
         }
@@ -158,25 +160,32 @@ fn web_origins(cluster: &ValidCluster) -> Vec<String> {
     origins
 }
 
-fn node_part(cluster: &ValidCluster, node: &ComputeNode) -> NodePart {
+/// Where other members reach a node.
+fn peer_urls(cluster: &ValidCluster, node: &ComputeNode, host: Option<IpAddr>) -> Vec<String> {
+    let (name, spec) = (node.name_any(), &node.spec);
+    if spec.pod.is_some() {
+        let service = names::host(&names::nodes(&cluster.key.name), &cluster.key.namespace);
+        return vec![format!("https://{name}.{service}:3300")];
+    }
+    // What the administrator says is known to be reachable; a host's own address is the next best.
+    match host.filter(|_| spec.host.is_some() && spec.urls.is_empty()) {
+        Some(address) => vec![format!("https://{}", SocketAddr::new(address, 3300))],
+        None => spec.urls.clone(),
+    }
+}
+
+fn node_part(cluster: &ValidCluster, node: &ComputeNode, host: Option<IpAddr>) -> NodePart {
     let name = node.name_any();
     let spec = &node.spec;
     let leaving = node.metadata.deletion_timestamp.is_some();
     let namespace = &cluster.key.namespace;
+    let machine = spec.host.as_ref().map(|h| h.node_name.clone());
+    let hostname = spec.hostname.clone().or(machine);
     NodePart {
         schema: 1,
-        hostname: spec.hostname.clone().unwrap_or_else(|| name.clone()),
+        hostname: hostname.unwrap_or_else(|| name.clone()),
         urls: spec.urls.clone(),
-        peer_urls: match &spec.pod {
-            Some(_) => {
-                let service = names::nodes(&cluster.key.name);
-                vec![format!(
-                    "https://{name}.{}:3300",
-                    names::host(&service, namespace)
-                )]
-            }
-            None => spec.urls.clone(),
-        },
+        peer_urls: peer_urls(cluster, node, host),
         // A node that goes away takes no new sessions. Logins that it issued go on counting: their users may have
         // sessions here that are waited for, and elsewhere.
         start_sessions: spec.start_sessions && !leaving,
@@ -213,7 +222,7 @@ mod tests {
     }
 
     fn documents(spec: &str, nodes: &[Arc<ComputeNode>]) -> Documents {
-        Documents::of(&valid(spec), nodes, &[]).unwrap()
+        Documents::of(&valid(spec), nodes, &[], &BTreeMap::new()).unwrap()
     }
 
     #[test]
@@ -244,10 +253,31 @@ mod tests {
             (*node("a", "pod: {users: [ada], user: {name: work, uid: 1234}}")).clone();
         leaving.metadata.deletion_timestamp =
             Some(serde_yaml_ng::from_str("2027-01-01T00:00:00Z").unwrap());
-        let part = node_part(&valid(""), &leaving);
+        let part = node_part(&valid(""), &leaving, None);
         assert!(!part.start_sessions && part.logins);
         assert_eq!(part.peer_urls, ["https://a.site-nodes.area.svc:3300"]);
         assert_eq!(part.users.unwrap().uid, 1234);
+    }
+
+    #[test]
+    fn a_host_is_reached_at_its_own_address_unless_another_is_named() {
+        let part = |spec: &str, address: Option<&str>| {
+            let address = address.map(|a| a.parse().unwrap());
+            node_part(&valid(""), &node("a", spec), address)
+        };
+        let host = part("host: {nodeName: worker-3}", Some("2001:db8::3"));
+        assert_eq!(host.peer_urls, ["https://[2001:db8::3]:3300"]);
+        assert_eq!(host.hostname, "worker-3");
+        // Its users are its own.
+        assert!(host.users.is_none());
+        let named = "host: {nodeName: worker-3}, urls: ['https://w.example:3300']";
+        let named = part(named, Some("192.0.2.3"));
+        assert_eq!(named.peer_urls, ["https://w.example:3300"]);
+        assert!(
+            part("host: {nodeName: worker-3}", None)
+                .peer_urls
+                .is_empty()
+        );
     }
 
     #[test]
@@ -267,7 +297,7 @@ mod tests {
     fn too_much_is_refused_by_name() {
         let data = "x".repeat(MAX_PART_BYTES);
         let large = node("a", &format!("external: {{}}, staticData: {{k: '{data}'}}"));
-        let error = Documents::of(&valid(""), &[large], &[]).unwrap_err();
+        let error = Documents::of(&valid(""), &[large], &[], &BTreeMap::new()).unwrap_err();
         assert!(error.to_string().contains("node `a`"), "{error}");
     }
 

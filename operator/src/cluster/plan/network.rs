@@ -7,7 +7,9 @@ use crate::kind::{Kind, Object};
 use crate::meta;
 use crate::names;
 
-pub(super) fn policies(cluster: &ValidCluster) -> Vec<Object> {
+/// `has_hosts`: whether there are members with the network of their machine, whom no label of a Pod tells from others.
+pub(super) fn policies(cluster: &ValidCluster, has_hosts: bool) -> Vec<Object> {
+    let open = has_hosts || cluster.transporter.exposure.is_some();
     let name = &cluster.key.name;
     let part = |component: &str| json!({"podSelector": {"matchLabels": meta::pod_selector(name, component)}});
     let mut list = vec![
@@ -30,13 +32,13 @@ pub(super) fn policies(cluster: &ValidCluster) -> Vec<Object> {
     ];
     match cluster.transporter.kind {
         BusKind::Nats => {
-            let rules = nats_rules(cluster, &part);
+            let rules = nats_rules(open, &part);
             list.push(policy(cluster, names::nats(name), "nats", rules));
         }
         BusKind::Redis { .. } => {
             let rules = json!({
                 "policyTypes": ["Ingress", "Egress"],
-                "ingress": [members(cluster, &part, 6379)],
+                "ingress": [members(open, &part, 6379)],
                 "egress": [],
             });
             list.push(policy(cluster, names::redis(name), "redis", rules));
@@ -54,19 +56,19 @@ pub(super) fn policies(cluster: &ValidCluster) -> Vec<Object> {
     list
 }
 
-/// Who reaches the transporter: anybody when it is exposed, since those outside have no label.
-fn members(cluster: &ValidCluster, part: &impl Fn(&str) -> Value, bus_port: u16) -> Value {
-    if cluster.transporter.exposure.is_some() {
+/// Who reaches the transporter: anybody when it is open to those who have no label.
+fn members(open: bool, part: &impl Fn(&str) -> Value, bus_port: u16) -> Value {
+    if open {
         json!({"ports": [port(bus_port)]})
     } else {
         json!({"from": [part("node"), part("manager")], "ports": [port(bus_port)]})
     }
 }
 
-fn nats_rules(cluster: &ValidCluster, part: &impl Fn(&str) -> Value) -> Value {
+fn nats_rules(open: bool, part: &impl Fn(&str) -> Value) -> Value {
     json!({
         "policyTypes": ["Ingress", "Egress"],
-        "ingress": [members(cluster, part, 4222), {"from": [part("nats")], "ports": [port(6222)]}],
+        "ingress": [members(open, part, 4222), {"from": [part("nats")], "ports": [port(6222)]}],
         "egress": [{"to": [part("nats")], "ports": [port(6222)]}, names_service()],
     })
 }
@@ -143,7 +145,9 @@ mod tests {
     use super::*;
 
     fn rules(spec: &str, name: &str) -> Value {
-        let found = policies(&valid(spec)).into_iter().find(|p| p.name == name);
+        let found = policies(&valid(spec), false)
+            .into_iter()
+            .find(|p| p.name == name);
         found.unwrap().body["spec"].clone()
     }
 
@@ -166,7 +170,7 @@ mod tests {
             egress,
             json!({"ports": [{"protocol": "TCP", "port": 4333}]})
         );
-        let listed = policies(&valid(spec));
+        let listed = policies(&valid(spec), false);
         assert!(listed.iter().all(|p| p.name != "site-nats"));
     }
 
@@ -216,5 +220,8 @@ mod tests {
         assert!(rules("", "site-nats")["ingress"][0]["from"].is_array());
         let exposed = rules("transporter: {exposure: {type: LoadBalancer}}", "site-nats");
         assert!(exposed["ingress"][0].get("from").is_none());
+        let with_hosts = policies(&valid(""), true);
+        let bus = with_hosts.iter().find(|p| p.name == "site-nats").unwrap();
+        assert!(bus.body["spec"]["ingress"][0].get("from").is_none());
     }
 }

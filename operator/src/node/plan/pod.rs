@@ -30,6 +30,8 @@ pub(in super::super) struct Desired {
     pub(in super::super) labels: BTreeMap<String, String>,
     /// Digest of the Secrets that it mounts.
     pub(in super::super) secrets: String,
+    /// Whether sessions live elsewhere, so that it may be replaced at any time.
+    pub(in super::super) holds_nothing: bool,
 }
 
 pub(super) fn desired(
@@ -58,6 +60,7 @@ pub(super) fn desired(
         sidecar_image: sidecar_image.to_owned(),
         labels: serde_json::from_value(labels).unwrap_or_default(),
         secrets: secrets.to_owned(),
+        holds_nothing: false,
     }
 }
 
@@ -190,7 +193,8 @@ fn desktop(cluster: &ValidCluster, pod: &ValidPod) -> Value {
     })
 }
 
-fn volumes(cluster: &ValidCluster, node: &ValidNode, pod: &ValidPod) -> Vec<Value> {
+/// `broker.json`, and beside it the certificate that browsers see.
+pub(super) fn credentials(cluster: &ValidCluster, node: &ValidNode) -> Value {
     let certificate = match &node.tls_secret {
         Some(own) => {
             let mut source = projected(
@@ -210,9 +214,13 @@ fn volumes(cluster: &ValidCluster, node: &ValidNode, pod: &ValidPod) -> Vec<Valu
         &names::node_broker(&node.key.name),
         &[("broker.json", "broker.json")],
     );
+    json!({"name": "broker", "projected": {"defaultMode": 0o440, "sources": [broker, certificate]}})
+}
+
+fn volumes(cluster: &ValidCluster, node: &ValidNode, pod: &ValidPod) -> Vec<Value> {
     let shm = pod.spec.shm_size.as_deref().unwrap_or("1Gi");
     let mut volumes = vec![
-        json!({"name": "broker", "projected": {"defaultMode": 0o440, "sources": [broker, certificate]}}),
+        credentials(cluster, node),
         empty_dir("link", "64Mi"),
         empty_dir("state", "256Mi"),
         json!({"name": "tmp", "emptyDir": {}}),
@@ -241,7 +249,7 @@ fn home(node: &ValidNode, pod: &ValidPod) -> Value {
     }
 }
 
-fn variable(name: &str, value: &str) -> Value {
+pub(super) fn variable(name: &str, value: &str) -> Value {
     json!({"name": name, "value": value})
 }
 

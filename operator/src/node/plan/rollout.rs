@@ -114,7 +114,23 @@ pub(in super::super) fn decide(desired: &Desired, situation: &Situation<'_>) -> 
         return Decision::now(Step::Delete);
     }
     let mut held = None;
-    if pod.annotation(POD_HASH) != Some(&desired.hash) {
+    let differs = pod.annotation(POD_HASH) != Some(&desired.hash);
+    if differs && desired.holds_nothing {
+        // All at once would leave nobody to relay, and a bad image would be everywhere.
+        return match turn(pod, &desired.sidecar_image, situation.peers) {
+            None => Decision::now(Step::Delete),
+            Some(first) => Decision {
+                pending: Sidecar::pending(
+                    Reason::WaitingForTurn,
+                    format!("The Pod is replaced after Pod `{first}`."),
+                )
+                .pending,
+                again: None,
+                step: Step::Nothing,
+            },
+        };
+    }
+    if differs {
         let decision = replace(desired, situation);
         if decision.step != Step::Nothing {
             return decision;
@@ -255,6 +271,20 @@ fn sidecar(desired: &Desired, pod: &PodView, situation: &Situation<'_>) -> Sidec
     }
 }
 
+/// Whom a Pod that is replaced for a new image waits for: another one that has it already and is not ready yet, or
+/// whose turn it is before.
+fn turn(pod: &PodView, target: &str, peers: &[Arc<PodView>]) -> Option<String> {
+    if pod.image("node") == Some(target) {
+        return None;
+    }
+    let others = peers.iter().filter(|p| p.name() != pod.name());
+    let mut starting = others.filter(|p| p.image("node") == Some(target) && !p.ready());
+    match starting.next() {
+        Some(first) => Some(first.name().to_owned()),
+        None => before_me(pod, target, peers),
+    }
+}
+
 /// Who must be through before this Pod's turn: one on trial, or the first by name while nobody has proved the image.
 fn before_me(pod: &PodView, target: &str, peers: &[Arc<PodView>]) -> Option<String> {
     let others = || {
@@ -374,6 +404,7 @@ mod tests {
             sidecar_image: "new".into(),
             labels: [(meta::NODE.to_owned(), "b".to_owned())].into(),
             secrets: "s".into(),
+            holds_nothing: false,
         }
     }
 
@@ -509,6 +540,48 @@ mod tests {
             ..situation(Some(&pod), &[])
         };
         assert_eq!(decide(&desired(), &stuck).step, Step::Delete);
+    }
+
+    #[test]
+    fn a_pod_without_sessions_in_it_is_replaced_at_once_but_one_after_the_other() {
+        let fixture = |name, hash, image| {
+            Fixture {
+                name,
+                hash,
+                image,
+                ..Fixture::default()
+            }
+            .pod()
+        };
+        let desired = Desired {
+            holds_nothing: true,
+            ..desired()
+        };
+        let busy = |pod, peers| Situation {
+            sessions: Some(5),
+            disruption: Disruption::Never,
+            ..situation(Some(pod), peers)
+        };
+        let mine = fixture("b", "h1", "old");
+        let alone = decide(&desired, &busy(&mine, &[]));
+        assert_eq!(alone, Decision::now(Step::Delete));
+        // The first by name goes first.
+        let peers = [fixture("a", "h1", "old"), mine.clone()];
+        let waits = decide(&desired, &busy(&mine, &peers));
+        assert_eq!(reason(&waits), Some(Reason::WaitingForTurn));
+        assert_eq!(waits.step, Step::Nothing);
+        // It has the new image and has not started yet: a bad one stays with it.
+        let mut starting = (*fixture("z", "h2", "new")).clone();
+        starting.status.conditions.clear();
+        let peers = [Arc::new(starting), mine.clone()];
+        let waits = decide(&desired, &busy(&mine, &peers));
+        assert_eq!(reason(&waits), Some(Reason::WaitingForTurn));
+        let peers = [fixture("z", "h2", "new"), mine.clone()];
+        assert_eq!(decide(&desired, &busy(&mine, &peers)).step, Step::Delete);
+        // Another change than of the image waits for nobody.
+        let same = fixture("b", "h1", "new");
+        let peers = [fixture("a", "h1", "old"), same.clone()];
+        assert_eq!(decide(&desired, &busy(&same, &peers)).step, Step::Delete);
     }
 
     #[test]
