@@ -54,8 +54,8 @@ impl Holder {
         }
     }
 
-    /// How long its certificate lives. FerretDB reads its own only at its start, so that each new one restarts the
-    /// store: it lives half as long as the authority, and never longer than who signed it.
+    /// How long its certificate lives. FerretDB reads its own only at its start, so that each new one starts it
+    /// anew: it lives half as long as the authority, and never longer than who signed it.
     fn lifetimes(self, usual: &Lifetimes) -> Lifetimes {
         let leaf = match self {
             // Redis is restarted for a new one too.

@@ -60,7 +60,7 @@ pub fn plan(
     let mut ensure = secrets::secrets(cluster, material, now);
     let mounted = mounted(&ensure);
     if matches!(cluster.store, ValidStore::Ferret { .. }) {
-        ensure.extend(store::objects(cluster, material, present.claim_size));
+        ensure.extend(store::objects(cluster, present.claim_size));
     }
     match &cluster.transporter.kind {
         BusKind::Nats => ensure.extend(nats::objects(cluster, &helper_image(cluster, pods))),

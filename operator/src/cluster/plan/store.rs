@@ -7,7 +7,7 @@
 use fastx_crds::value::Resources;
 use serde_json::{Value, json};
 
-use super::super::material::{Holder, Material};
+use super::super::material::Holder;
 use super::super::validate::{ValidCluster, ValidStore};
 use super::pod;
 use crate::kind::{Kind, Object};
@@ -17,11 +17,7 @@ use crate::names;
 const POSTGRES_UID: i64 = 10001;
 const FERRET_UID: i64 = 10002;
 
-pub(super) fn objects(
-    cluster: &ValidCluster,
-    material: &Material,
-    claim_size: Option<&str>,
-) -> Vec<Object> {
+pub(super) fn objects(cluster: &ValidCluster, claim_size: Option<&str>) -> Vec<Object> {
     let name = names::store(&cluster.key.name);
     let labels = || meta::labels(&cluster.key.name, "store", None);
     let service = json!({
@@ -34,15 +30,11 @@ pub(super) fn objects(
     });
     vec![
         Object::new(Kind::Service, &name, service),
-        Object::new(
-            Kind::StatefulSet,
-            &name,
-            stateful_set(cluster, material, claim_size),
-        ),
+        Object::new(Kind::StatefulSet, &name, stateful_set(cluster, claim_size)),
     ]
 }
 
-fn stateful_set(cluster: &ValidCluster, material: &Material, claim_size: Option<&str>) -> Value {
+fn stateful_set(cluster: &ValidCluster, claim_size: Option<&str>) -> Value {
     let ValidStore::Ferret {
         size,
         class,
@@ -53,8 +45,6 @@ fn stateful_set(cluster: &ValidCluster, material: &Material, claim_size: Option<
     };
     let name = &cluster.key.name;
     let labels = meta::labels(name, "store", None);
-    // FerretDB reads its certificate at its start only.
-    let certificate = material.leaves.get(&Holder::Store).map(|l| &l.pair.cert);
     // The claim grows by itself; the set would refuse another size.
     let made = claim_size.unwrap_or(size);
     let mut claim = json!({
@@ -76,10 +66,7 @@ fn stateful_set(cluster: &ValidCluster, material: &Material, claim_size: Option<
             "persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Retain", "whenScaled": "Retain"},
             "selector": {"matchLabels": meta::pod_selector(name, "store")},
             "template": {
-                "metadata": {
-                    "labels": labels,
-                    "annotations": {"fastx.dev/certificate": meta::digest(&json!(certificate))},
-                },
+                "metadata": {"labels": labels},
                 "spec": pod_spec(cluster, resources.as_ref()),
             },
             "volumeClaimTemplates": [{"metadata": {"name": "data"}, "spec": claim}],
@@ -174,7 +161,8 @@ fn ferretdb(cluster: &ValidCluster) -> Value {
         "name": "ferretdb",
         "image": cluster.images.store,
         "imagePullPolicy": cluster.images.pull_policy,
-        "command": ["ferretdb"],
+        // Starts it anew, alone, when its certificate has changed.
+        "command": ["store-ferretdb"],
         "args": [
             "--postgresql-url=postgres://ferret@/postgres?host=/run/store",
             "--listen-addr=127.0.0.1:27018",
