@@ -360,6 +360,9 @@ pub fn permissions(namespace: &BusNamespace, member: Member, name: &str) -> Perm
             publish: [
                 vec![format!("{namespace}.store.{name}.>")],
                 subjects(&["fleet", "config", "revoke", "stored"]),
+                // Their answers. The right to answer that comes with a request does not outlive a reload of the
+                // server's configuration, and whoever waits then waits in vain.
+                vec!["_INBOX.>".to_owned()],
             ]
             .concat(),
             subscribe: subjects(&[
