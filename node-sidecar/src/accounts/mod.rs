@@ -14,10 +14,15 @@ use fastx_core::names::LoginName;
 use fastx_core::wire::config::NodeUsers;
 use fastx_core::wire::problem::Problem;
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 pub use name_service::{AccountError, Programs};
 
 use name_service::NameService;
+
+/// How long a pod's link may wait for the first configuration, which says whose place the pod is. The link is
+/// often there before it; sent away, it would come back seconds after the configuration.
+const UNCONFIGURED: Duration = Duration::from_secs(30);
 
 /// How often it is asked whether the user behind a connected link is still welcome.
 const ASK_AGAIN: Duration = Duration::from_mins(10);
@@ -157,10 +162,14 @@ impl Accounts {
     pub async fn admit(&self, uid: u32) -> Result<(), Unwelcome> {
         let refused = |reason: String| Unwelcome::Refused { uid, reason };
         match (&self.pod, &self.service) {
-            (Some(users), _) => match users.borrow().as_ref() {
-                Some(users) if users.uid == uid => Ok(()),
-                _ => Err(refused("has no place here".to_owned())),
-            },
+            (Some(users), _) => {
+                let mut users = users.clone();
+                let known = timeout(UNCONFIGURED, users.wait_for(Option::is_some)).await;
+                match known {
+                    Ok(Ok(users)) if users.as_ref().is_some_and(|u| u.uid == uid) => Ok(()),
+                    _ => Err(refused("has no place here".to_owned())),
+                }
+            }
             (None, service) => {
                 let found = service.by_uid(uid).await;
                 let account = found

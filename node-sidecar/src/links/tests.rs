@@ -217,9 +217,21 @@ async fn no_link_is_a_problem_that_says_what_to_do() {
 async fn only_allowed_users_are_let_in_and_a_changed_policy_sends_away() {
     let mut world = World::new().await;
     let _fake = world.joined().await;
-    world.users.send_replace(None);
+    world.users.send_replace(Some(users(me() + 1)));
     assert_eq!(world.next().await, LinkEvent::Left { uid: me() });
     hung_up(world.dial()).await;
+}
+
+#[tokio::test]
+async fn a_link_that_is_there_before_the_configuration_is_kept_waiting_for_it() {
+    let mut world = World::new().await;
+    world.users.send_replace(None);
+    let mut early = world.dial();
+    early.write_all(&frame(HELLO)).unwrap();
+    let nothing = tokio::time::timeout(Duration::from_millis(100), world.events.recv()).await;
+    assert!(nothing.is_err(), "{nothing:?}");
+    world.users.send_replace(Some(users(me())));
+    assert_eq!(world.next().await, LinkEvent::Joined { uid: me() });
 }
 
 #[tokio::test]

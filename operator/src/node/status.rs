@@ -296,10 +296,36 @@ fn ready(
             }
         }
     }
-    match online.status {
-        Status::True => Finding::new(Kind::Ready, Status::True, Reason::AsExpected, ""),
-        status => Finding::new(Kind::Ready, status, online.reason, &online.message),
+    if online.status != Status::True {
+        return Finding::new(Kind::Ready, online.status, online.reason, &online.message);
     }
+    works(node, observed)
+}
+
+/// Whether a node that is online takes people. A change of the configuration on its way to a node that works does
+/// not make it unready.
+fn works(node: &ComputeNode, observed: &Observed) -> Finding {
+    let finding =
+        |status, reason, message: String| Finding::new(Kind::Ready, status, reason, message);
+    let said = observed.said(&node.name_any());
+    let faults = said.map(|s| s.faults.join(" ")).unwrap_or_default();
+    if !faults.is_empty() {
+        let message = format!("It starts no sessions: {faults}.");
+        return finding(Status::False, Reason::NodeFaults, message);
+    }
+    let wanted = observed.revision.as_ref();
+    let has_it = said.map(|s| &s.config_revision) == wanted;
+    if wanted.is_some() && !has_it && !was_ready(node) {
+        let message = "It does not run the present configuration yet.".to_owned();
+        return finding(Status::False, Reason::Syncing, message);
+    }
+    finding(Status::True, Reason::AsExpected, String::new())
+}
+
+fn was_ready(node: &ComputeNode) -> bool {
+    let status = node.status.as_ref();
+    let mut conditions = status.into_iter().flat_map(|s| &s.conditions);
+    conditions.any(|c| c.kind == Kind::Ready.name() && c.status == Status::True)
 }
 
 /// While the kubelet cannot pull a changed image, it shows the old container as ended; its Events have the reason.
@@ -448,6 +474,12 @@ pub(super) mod tests {
             ),
             (
                 "pod: {}",
+                observed("configRevision: r0", Some(running_pod())),
+                done(),
+                "Ready=False/Syncing",
+            ),
+            (
+                "pod: {}",
                 observed("brokerGeneration: 3", Some(running_pod())),
                 done(),
                 "ConfigSynced=False/Syncing",
@@ -457,6 +489,12 @@ pub(super) mod tests {
                 observed("faults: [x]", Some(running_pod())),
                 done(),
                 "Degraded=True/NodeFaults",
+            ),
+            (
+                "pod: {}",
+                observed("faults: [x]", Some(running_pod())),
+                done(),
+                "Ready=False/NodeFaults",
             ),
             (
                 "external: {}",
