@@ -81,11 +81,13 @@ async function show(page, line) {
   return type(page, `clear; ${line}`);
 }
 
-async function start(page, name) {
+/** Starts a terminal: on this server, or where the script says. */
+async function start(page, name, server) {
   await page.goto(new URL("/start", page.url()).href);
   await page.getByLabel("What to start").selectOption({ label: "Other command" });
   await page.getByLabel("Command", { exact: true }).fill(TERMINAL);
   await page.getByRole("textbox", { name: /^Name/ }).fill(name);
+  if (server) await page.getByLabel("Server", { exact: true }).selectOption(server);
   await page.getByRole("button", { name: "Start", exact: true }).click();
   await expect(canvas(page)).toBeVisible({ timeout: LIMIT });
   await settled(page, "");
@@ -151,8 +153,8 @@ async function main() {
     await step(page, "find the same home on the other node", async () => {
       await page.goto(address.any);
       const here = await serverOf(page, one);
-      // The script chooses who has fewest sessions: that is the other one.
-      await start(page, two);
+      // Asked for: other sessions, of somebody who looks round meanwhile, change what the script would choose.
+      await start(page, two, here === "alpha" ? "beta" : "alpha");
       if ((await show(page, "cat ~/nonce")) !== typed) fail("the other node has another home");
       await page.goto(address.any);
       if ((await serverOf(page, two)) === here) fail(`both sessions run on ${here}`);
