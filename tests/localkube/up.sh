@@ -246,6 +246,7 @@ kubeAPIQPS: 200
 kubeAPIBurst: 400
 imageGCHighThresholdPercent: 100
 imageGCLowThresholdPercent: 99
+syncFrequency: 5s          # changed Secrets reach pods within seconds; tests replace certificates all the time
 crashLoopBackOff: {maxContainerRestartPeriod: 1s}   # tests kill processes on purpose, again and again
 evictionHard: {memory.available: 100Mi, nodefs.available: 1%, nodefs.inodesFree: 1%, imagefs.available: 1%}
 shutdownGracePeriod: 0s

@@ -7,11 +7,12 @@ use crate::steps::{Failure, Steps};
 use crate::{demo, images, package, tidy, web};
 
 /// Custom resources, charts, and the pages that list things.
-const RESOURCES: [&str; 10] = [
+const RESOURCES: [&str; 11] = [
     "test",
     "--quiet",
-    "--package",
-    "fastx-tests",
+    "--workspace",
+    "--features",
+    "xtask/generate",
     "--test",
     "apiserver",
     "--test",
@@ -103,15 +104,7 @@ fn hosts(steps: &mut Steps) -> Result<(), Failure> {
         "3 min; once 3 min for the package and a Debian tree",
         || {
             package::for_tests()?;
-            process::run(&mut cargo(&[
-                "test",
-                "--quiet",
-                "--package",
-                "fastx-tests",
-                "--test",
-                "hosts",
-            ]))
-            .map_err(Failure::from)
+            process::run(&mut cargo(&of_tests("hosts", 2))).map_err(Failure::from)
         },
     )
 }
@@ -171,13 +164,15 @@ fn faults(args: &Args, paths: &Paths) -> Result<(), Failure> {
     described(paths, process::run(&mut flow).map_err(Failure::from))
 }
 
+/// Of the whole workspace, so that the features, and with them all that is built already, are those of the unit tests.
 fn of_tests(name: &'static str, threads: u8) -> Vec<String> {
     let threads = format!("--test-threads={threads}");
     [
         "test",
         "--quiet",
-        "--package",
-        "fastx-tests",
+        "--workspace",
+        "--features",
+        "xtask/generate",
         "--test",
         name,
         "--",

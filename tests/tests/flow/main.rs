@@ -4,6 +4,7 @@
 
 mod choosing;
 mod foreign;
+mod pull;
 mod rollout;
 mod store;
 mod storm;

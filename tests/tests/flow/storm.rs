@@ -59,6 +59,11 @@ async fn random_kills_lose_no_session() -> Result<(), Failure> {
         }
     }
     demo.ready().await?;
+    for server in ["alpha", "beta"] {
+        let what = format!("{server} takes new sessions again, {kills} kills of seed {seed} later");
+        let new = eventually(BACK, &what, async || terminal(&person, server).await).await?;
+        person.end(&new).await?;
+    }
     let known = person.sessions().await?;
     for desktop in desktops {
         let id = &desktop.session.id;
@@ -93,7 +98,9 @@ fn victim(rng: &mut StdRng, desktop: &Desktop) -> (String, Vec<String>) {
         5 => (of_component("manager"), &["fastx-manager"]),
         6 => (of_component("nats"), &["nats-server"]),
         _ => {
-            let part = ["ferretdb", "postgres"].choose(rng).unwrap_or(&"ferretdb");
+            let part = ["ferretdb", "postgres -D"]
+                .choose(rng)
+                .unwrap_or(&"ferretdb");
             return (of_component("store"), vec![(*part).to_owned()]);
         }
     };

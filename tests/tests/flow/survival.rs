@@ -84,5 +84,5 @@ survives! {
     the_operator: "an operator", of_operator(), "fastx-operator", false;
     nats: "NATS", of_component("nats"), "nats-server", false;
     ferretdb: "FerretDB", of_component("store"), "ferretdb", false;
-    postgres: "PostgreSQL", of_component("store"), "postgres", false;
+    postgres: "PostgreSQL", of_component("store"), "postgres -D", false;
 }

@@ -6,3 +6,5 @@ mod host;
 mod redis;
 mod renamed;
 mod rest;
+mod revoked;
+mod rotation;
