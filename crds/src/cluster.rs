@@ -1,6 +1,7 @@
 //! `FastXCluster`: everything that the compute nodes of one cluster share.
 
 mod authentication;
+mod hosts;
 mod sessions;
 mod store;
 mod transporter;
@@ -16,6 +17,7 @@ use crate::value::{LocalRef, LogLevel, Resources};
 pub use authentication::{
     Authentication, LocalAuthentication, Method, OidcAuthentication, SshAuthentication,
 };
+pub use hosts::{HostTemplate, Hosts};
 pub use sessions::{
     Application, Balancing, Clipboard, Members, Profile, Roles, ScriptLimits, Sessions, WindowMode,
 };
@@ -93,6 +95,9 @@ pub struct FastXClusterSpec {
     /// What can be started, and its limits.
     #[serde(default)]
     pub sessions: Sessions,
+    /// Kubernetes nodes that become compute nodes by themselves; none when unset.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hosts: Option<Hosts>,
     /// How a server is chosen.
     #[serde(default)]
     pub balancing: Balancing,

@@ -141,6 +141,8 @@ words!(
         VolumeGrowing,
         /// A claim cannot be made larger.
         VolumeNotGrown,
+        /// The operator may not see the machines of Kubernetes.
+        MachinesHidden,
         /// Processes are starting.
         Starting,
         /// A container image cannot be pulled.

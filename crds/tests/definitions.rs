@@ -166,6 +166,10 @@ fn clusters() {
         "sessions: {applications: [{name: a, command: x, users: [ada], groups: [staff]}], profiles: [{name: p, users: [ada], groups: [staff]}]}",
         "",
     );
+    cluster(
+        "hosts: {nodeSelector: {desks: 'yes'}, template: {sshPort: 2222, tolerations: [{operator: Exists}]}}",
+        "",
+    );
     check("FastXCluster", "a.b", "", "`metadata.name` must have");
     check("FastXCluster", "9a", "", "begin with a letter");
     check("FastXCluster", &"a".repeat(41), "", "at most 40");

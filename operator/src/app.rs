@@ -114,6 +114,9 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), AppError> {
     for namespace in &namespaces {
         watches::spawn(&mut watching, &client, namespace, &world, &readiness);
     }
+    if config.watch_machines {
+        watches::spawn_machines(&mut watching, &client, &world, &readiness);
+    }
     // Followers are warm: the lead changes hands without a start from nothing.
     tokio::select! {
         () = watches::warm(&readiness) => {}

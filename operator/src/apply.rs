@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use fastx_core::wire::config::hash;
+use fastx_crds::ComputeNode;
 use kube::api::{DeleteParams, Patch, PatchParams, Preconditions, ValidationDirective};
 use kube::core::{ApiResource, DynamicObject, ObjectMeta};
 use kube::{Api, Client};
@@ -119,6 +120,33 @@ impl Applier {
             metadata,
         )
         .await
+    }
+
+    /// Brings a ComputeNode that we make ourselves to what is planned; the caller knows that it differs.
+    pub async fn apply_node(&self, key: &Key, body: &Value) -> Result<(), ApplyError> {
+        let params = PatchParams {
+            field_manager: Some(meta::OPERATOR.to_owned()),
+            force: true,
+            field_validation: Some(ValidationDirective::Strict),
+            ..PatchParams::default()
+        };
+        self.api(&ApiResource::erase::<ComputeNode>(&()), &key.namespace)
+            .patch(&key.name, &params, &Patch::Apply(body))
+            .await
+            .map_err(|e| request("apply", "ComputeNode", &key.name, e))?;
+        self.metrics.wrote("ComputeNode", "apply");
+        Ok(())
+    }
+
+    /// Removes such a ComputeNode, if it is still the one that was meant.
+    pub async fn remove_node(&self, metadata: &ObjectMeta) -> Result<(), ApplyError> {
+        let key = Key::new(
+            metadata.namespace.clone().unwrap_or_default(),
+            metadata.name.clone().unwrap_or_default(),
+        );
+        self.metrics.wrote("ComputeNode", "delete");
+        let resource = ApiResource::erase::<ComputeNode>(&());
+        self.delete(&resource, "ComputeNode", &key, metadata).await
     }
 
     /// Makes a Pod. Gives false when one of that name is still there.

@@ -57,6 +57,15 @@ impl<T> Cache<T> {
             .collect()
     }
 
+    /// All objects.
+    pub fn all(&self) -> Vec<(Key, Arc<T>)> {
+        let objects = self.objects.read().unwrap_or_else(PoisonError::into_inner);
+        objects
+            .iter()
+            .map(|(key, object)| (key.clone(), object.clone()))
+            .collect()
+    }
+
     /// Sets or removes one object; gives the one before.
     pub fn set(&self, key: &Key, object: Option<Arc<T>>) -> Option<Arc<T>> {
         let mut objects = self.objects.write().unwrap_or_else(PoisonError::into_inner);

@@ -2,6 +2,7 @@
 
 mod apply;
 mod certificate;
+mod hosts;
 pub mod material;
 mod observe;
 pub mod plan;

@@ -16,6 +16,8 @@ pub struct Config {
     pub lease_name: String,
     /// Namespaces that are watched; the own one when empty.
     pub watch_namespaces: Vec<String>,
+    /// Whether the machines of Kubernetes may be seen, for `hosts` of a FastXCluster.
+    pub watch_machines: bool,
     /// Images for objects that name none.
     pub images: Images,
     /// Address of `/livez`, `/readyz`, `/metrics`.
@@ -72,6 +74,7 @@ impl Config {
             namespace: source.or("FX_NAMESPACE", ""),
             lease_name: source.or("FX_LEASE_NAME", "fastx-operator"),
             watch_namespaces: list(&source.or("FX_WATCH_NAMESPACES", "")),
+            watch_machines: source.parse("FX_WATCH_MACHINES", false)?,
             images: Images {
                 fastx: image("FX_IMAGE_FASTX", "localhost/fastx:dev"),
                 desktop: image("FX_IMAGE_DESKTOP", "localhost/fastx-desktop:dev"),

@@ -44,6 +44,25 @@ pub fn store_claim(cluster: &str) -> String {
     format!("data-{}-0", store(cluster))
 }
 
+/// Name of the compute node that stands for a machine: the machine's own, where that is a possible one.
+pub fn of_machine(machine: &str) -> String {
+    let plain: String = machine
+        .chars()
+        .map(|c| if c == '.' { '-' } else { c })
+        .collect();
+    if plain == machine && plain.len() <= 56 && !plain.starts_with("manager-") {
+        return plain;
+    }
+    // Another machine may end up with the same letters.
+    let mark = &fastx_core::wire::config::hash(&machine)[..6];
+    let start: String = plain
+        .trim_start_matches("manager-")
+        .chars()
+        .take(49)
+        .collect();
+    format!("{}-{mark}", start.trim_end_matches('-'))
+}
+
 /// Secret with a node's `broker.json`.
 pub fn node_broker(node: &str) -> String {
     format!("{node}-broker")
@@ -72,4 +91,20 @@ pub fn hosts(service: &str, namespace: &str) -> Vec<String> {
         format!("{service}.{namespace}.svc"),
         format!("{service}.{namespace}.svc.cluster.local"),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn machines_keep_their_names_where_they_can() {
+        assert_eq!(of_machine("worker-3"), "worker-3");
+        let dotted = of_machine("worker-3.lab.example");
+        assert!(dotted.starts_with("worker-3-lab-example-"), "{dotted}");
+        assert_ne!(dotted, of_machine("worker-3-lab.example"));
+        let long = of_machine(&format!("{}.example", "a".repeat(200)));
+        assert!(long.len() <= 56, "{long}");
+        assert!(!of_machine("manager-1").starts_with("manager-"));
+    }
 }

@@ -55,22 +55,37 @@ pub(crate) fn key(name: &str) -> Key {
 
 impl Stage {
     pub(crate) fn new() -> Self {
-        Self::before(Arc::default())
+        Self::before(Arc::default(), &Map::default())
+    }
+
+    /// One whose operator may see the machines of Kubernetes.
+    fn with_sight() -> Self {
+        let settings = Map::from([("FX_WATCH_MACHINES", "true")]);
+        Self::before(Arc::default(), &settings)
+    }
+
+    /// There is a machine with this label.
+    fn with_machine(&self, name: &str, label: Option<(&str, &str)>) {
+        let labels: BTreeMap<_, _> = label.into_iter().collect();
+        let machine = json!({"metadata": {"name": name, "labels": labels}});
+        let machine: crate::world::Child = serde_json::from_value(machine).unwrap();
+        let key = Key::new("", name);
+        self.world.machines.set(&key, Some(Arc::new(machine)));
     }
 
     /// Another operator before the same API server; it remembers nothing.
     pub(crate) fn successor(&self) -> Self {
-        let stage = Self::before(self.server.clone());
+        let stage = Self::before(self.server.clone(), &Map::default());
         stage.show();
         stage
     }
 
-    fn before(server: Arc<Mutex<Server>>) -> Self {
+    fn before(server: Arc<Mutex<Server>>, settings: &Map) -> Self {
         let world = Arc::new(World::default());
         let client = Client::new(service(server.clone()), "area");
         let metrics = Metrics::default();
         let context = Context::new(
-            Arc::new(Config::load(&Map::default()).unwrap()),
+            Arc::new(Config::load(settings).unwrap()),
             world.clone(),
             Arc::new(Applier::new(client.clone(), world.clone(), metrics.clone())),
             Reports::settled(world.cluster_queue.clone(), world.node_queue.clone()),
@@ -836,6 +851,41 @@ mod tests {
         assert!(broker["data"]["seed"].is_string());
         assert_ne!(said(&stage, "Schedulable")["reason"], "NamespaceForbids");
         assert_eq!(stage.pass().await, Vec::<String>::new());
+    }
+
+    #[tokio::test]
+    async fn a_machine_becomes_a_node_while_it_has_the_label() {
+        let stage = Stage::with_sight();
+        stage.with_machine("desk", Some(("desks", "yes")));
+        stage.with_machine("other", None);
+        stage.with_cluster("hosts: {nodeSelector: {desks: 'yes'}}");
+        stage.settle().await;
+        let node = stage.get("computenodes", "desk").unwrap();
+        assert_eq!(node["spec"]["host"]["nodeName"], "desk");
+        assert!(stage.get("pods", "desk").is_some());
+        assert!(stage.get("computenodes", "other").is_none());
+        assert_eq!(stage.pass().await, Vec::<String>::new());
+        // What somebody else sets there stays.
+        stage.put("computenodes", "desk", |o| {
+            o["spec"]["urls"] = json!(["https://desk.example:3300"]);
+        });
+        stage.settle().await;
+        let node = stage.get("computenodes", "desk").unwrap();
+        assert_eq!(node["spec"]["urls"][0], "https://desk.example:3300");
+        stage.with_machine("desk", None);
+        stage.settle().await;
+        assert!(stage.get("computenodes", "desk").is_none());
+    }
+
+    #[tokio::test]
+    async fn without_sight_of_the_machines_nothing_is_touched() {
+        let stage = Stage::new();
+        stage.with_machine("desk", Some(("desks", "yes")));
+        stage.with_cluster("hosts: {nodeSelector: {desks: 'yes'}}");
+        stage.settle().await;
+        assert!(stage.get("computenodes", "desk").is_none());
+        let status = stage.get("fastxclusters", "site").unwrap()["status"].to_string();
+        assert!(status.contains("MachinesHidden"), "{status}");
     }
 
     #[tokio::test]

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use fastx_lifecycle::readiness::Readiness;
-use kube::core::DeserializeGuard;
+use k8s_openapi::api::core::v1::Node;
+use kube::core::{ApiResource, DeserializeGuard};
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, watcher};
 use kube::{Api, Client};
@@ -50,6 +51,23 @@ pub fn spawn(
     for kind in Kind::ALL {
         start.children(tasks, kind);
     }
+}
+
+/// Starts the watch of the machines of Kubernetes, which belong to no namespace.
+pub fn spawn_machines(
+    tasks: &mut JoinSet<()>,
+    client: &Client,
+    world: &Arc<World>,
+    readiness: &Readiness,
+) {
+    let api: Api<Child> = Api::all_with(client.clone(), &ApiResource::erase::<Node>(&()));
+    let stream = watcher(api, watcher::Config::default().page_size(PAGE)).default_backoff();
+    let world = world.clone();
+    let block = readiness.block("watch Node");
+    tasks.spawn(async move {
+        let change = |change: &Change<'_, Child>| world.machine_changed(change);
+        follow("Node", "", stream, &world.machines, block, change).await;
+    });
 }
 
 /// Waits until everything was listed once.

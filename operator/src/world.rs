@@ -30,6 +30,8 @@ pub struct World {
     /// Our Pods.
     pub pods: Cache<PodView>,
     children: BTreeMap<Kind, Cache<Child>>,
+    /// Machines of Kubernetes, where they may be seen.
+    pub machines: Cache<Child>,
     /// Clusters to work on.
     pub cluster_queue: Arc<Queue>,
     /// Nodes to work on.
@@ -50,6 +52,7 @@ impl Default for World {
                 .chain([Kind::Certificate])
                 .map(|k| (k, Cache::default()))
                 .collect(),
+            machines: Cache::default(),
             cluster_queue: Arc::default(),
             node_queue: Arc::default(),
             script_queue: Arc::default(),
@@ -71,6 +74,11 @@ impl World {
             .filter(|n| n.spec.cluster_ref.name == cluster.name)
             .map(Arc::new)
             .collect()
+    }
+
+    /// Nodes of a namespace that could be read, whatever their cluster.
+    pub fn nodes_in(&self, namespace: &str) -> Vec<Arc<ComputeNode>> {
+        readable(&self.nodes, namespace).map(Arc::new).collect()
     }
 
     /// Scripts of a cluster that could be read, by name.
@@ -188,6 +196,19 @@ impl World {
             && ready(change.before) != ready(change.after)
         {
             self.poke_members(&cluster);
+        }
+    }
+
+    /// A machine of Kubernetes came, went or got other labels.
+    pub fn machine_changed(&self, change: &Change<'_, Child>) {
+        let labels = |o: Option<&Child>| o.map(|o| o.metadata.labels.clone());
+        if labels(change.before) == labels(change.after) {
+            return;
+        }
+        for (key, cluster) in self.clusters.all() {
+            if cluster.0.as_ref().is_ok_and(|c| c.spec.hosts.is_some()) {
+                self.cluster_queue.poke(key);
+            }
         }
     }
 

@@ -66,6 +66,25 @@ fn an_unusual_installation() {
 }
 
 #[test]
+fn the_machines_of_kubernetes_are_seen_only_when_asked_for() {
+    let usual = objects("fastx-operator", UNUSUAL);
+    assert!(of_kind(&usual, "ClusterRoleBinding").is_empty());
+    let all = objects("fastx-operator", "rbac: {nodes: true}");
+    let bindings = of_kind(&all, "ClusterRoleBinding");
+    assert_eq!(bindings.len(), 1);
+    let roles = of_kind(&all, "ClusterRole");
+    let bound = roles
+        .iter()
+        .find(|r| r["metadata"]["name"] == bindings[0]["roleRef"]["name"]);
+    assert_eq!(
+        bound.expect("the bound role")["rules"],
+        serde_json::json!([{"apiGroups": [""], "resources": ["nodes"], "verbs": ["get", "list", "watch"]}])
+    );
+    let told = of_kind(&all, "Deployment")[0].to_string();
+    assert!(told.contains("FX_WATCH_MACHINES"), "{told}");
+}
+
+#[test]
 fn no_right_outside_the_watched_namespaces() {
     let all = objects("fastx-operator", UNUSUAL);
     let bindings = of_kind(&all, "ClusterRoleBinding");

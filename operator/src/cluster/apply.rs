@@ -12,6 +12,7 @@ use kube::ResourceExt;
 use serde_json::json;
 
 use super::certificate::{self, Fault};
+use super::hosts;
 use super::material::{Holder, MEMBER_PREFIX, Material, REVOKED_PREFIX};
 use super::observe::Observed;
 use super::plan::documents::Documents;
@@ -43,6 +44,8 @@ pub(super) struct Outcome {
     pub(super) certificate: Option<Fault>,
     /// What came of a larger `store.size`.
     pub(super) growth: Growth,
+    /// Why not every machine that is wanted has its node.
+    pub(super) hosts: Option<Fault>,
     /// Whether to look again soon though nothing may have changed by then.
     pub(super) soon: bool,
     /// Whether nothing was written because the cluster is paused.
@@ -149,6 +152,10 @@ pub(super) async fn apply(
     let made = observed.claim_size.as_deref();
     match volume::grow(&context.applier, &context.settled, cluster, made).await {
         Ok(growth) => outcome.growth = growth,
+        Err(error) => outcome.errors.push(error),
+    }
+    match hosts::settle(context, cluster, observed).await {
+        Ok(fault) => outcome.hosts = fault,
         Err(error) => outcome.errors.push(error),
     }
     follow_managers(context, cluster, material, observed);

@@ -11,6 +11,7 @@ use kube::ResourceExt;
 
 use super::certificate;
 use super::material::{Existing, Holder};
+use super::plan::hosts::Machine;
 use super::validate::{ValidCluster, ValidStore, ValidTls};
 use crate::apply::ApplyError;
 use crate::context::Context;
@@ -32,6 +33,10 @@ pub(super) struct Observed {
     pub(super) scripts: Vec<Arc<BalancerScript>>,
     /// Pods of store, transporter and managers.
     pub(super) pods: Vec<Arc<PodView>>,
+    /// All nodes of the namespace that could be read.
+    pub(super) namespace_nodes: Vec<Arc<ComputeNode>>,
+    /// Machines of Kubernetes; none when they may not be seen.
+    pub(super) machines: Option<Vec<Machine>>,
     /// Addresses of the machines of nodes of kind `host`.
     pub(super) hosts: BTreeMap<String, IpAddr>,
     /// Its secrets.
@@ -63,6 +68,8 @@ pub(super) async fn observe(
     pods.retain(|p| p.label(meta::NODE).is_none());
     Ok(Observed {
         nodes,
+        namespace_nodes: context.world.nodes_in(&key.namespace),
+        machines: context.config.watch_machines.then(|| machines(context)),
         hosts,
         scripts: context.world.scripts_of(key),
         pods,
@@ -72,6 +79,15 @@ pub(super) async fn observe(
         missing: missing(context, cluster).await?,
         lacking: lacking(context, cluster).await?,
     })
+}
+
+fn machines(context: &Context) -> Vec<Machine> {
+    let all = context.world.machines.all().into_iter();
+    all.map(|(key, machine)| Machine {
+        name: key.name,
+        labels: machine.metadata.labels.clone().unwrap_or_default(),
+    })
+    .collect()
 }
 
 /// A Pod with the host's network has the host's address.

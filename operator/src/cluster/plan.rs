@@ -2,6 +2,7 @@
 
 pub(super) mod certificate;
 pub mod documents;
+pub mod hosts;
 mod manager;
 mod nats;
 mod network;

@@ -452,6 +452,9 @@ fn degraded(
             return degraded(Reason::Starting, message);
         }
     }
+    if let Some((reason, message)) = &outcome.hosts {
+        return degraded(*reason, message.clone());
+    }
     match &outcome.growth {
         Growth::Done => {}
         Growth::Growing(said) => return degraded(Reason::VolumeGrowing, said.clone()),
@@ -546,6 +549,8 @@ mod tests {
                 .into_iter()
                 .map(|c| pod(c, pods.iter().find(|(n, _)| *n == c).map_or(UP, |(_, s)| *s)))
                 .collect(),
+            namespace_nodes: Vec::new(),
+            machines: None,
             hosts: std::collections::BTreeMap::new(),
             existing: Existing::default(),
             claim_size: None,

@@ -7,7 +7,7 @@ mod tls;
 use fastx_core::names::BusNamespace;
 use fastx_core::wire::config::{Application, Profile, RoleRules, ScriptLimits, Users};
 use fastx_crds::FastXCluster;
-use fastx_crds::cluster::{Clipboard, Disruption, Roles, Sessions, StoreEngine, WindowMode};
+use fastx_crds::cluster::{Clipboard, Disruption, Hosts, Roles, Sessions, StoreEngine, WindowMode};
 use fastx_crds::conditions::Reason;
 use fastx_crds::value::{Exposure, Resources, SecretKeyRef};
 use kube::ResourceExt;
@@ -63,6 +63,8 @@ pub struct ValidCluster {
     pub script_limits: ScriptLimits,
     /// How long logins are accepted without managers, seconds.
     pub offline_grace_seconds: u64,
+    /// Machines of Kubernetes that become nodes by themselves.
+    pub hosts: Option<Hosts>,
     /// What may happen to Pods with sessions.
     pub disruption: Disruption,
     /// Whether nothing may be changed.
@@ -175,6 +177,7 @@ pub fn validate(cluster: &FastXCluster, defaults: &Images) -> Result<ValidCluste
         profiles: profiles(&spec.sessions, &seconds)?,
         script_limits: script_limits(spec.balancing.limits.as_ref(), ScriptLimits::default())?,
         offline_grace_seconds: seconds(&spec.offline_grace, "offlineGrace", 600)?,
+        hosts: spec.hosts.clone(),
         disruption: spec.disruption,
         paused: spec.paused,
         log_level: spec.log_level.name(),
@@ -191,6 +194,15 @@ fn supported(cluster: &FastXCluster) -> Result<(), Invalid> {
     if spec.store.engine == StoreEngine::MongoDB {
         return Err(Invalid::unsupported(
             "`store.engine: MongoDB` is not supported yet: use `FerretDB`, or `External` with a MongoDB of your own",
+        ));
+    }
+    if spec
+        .hosts
+        .as_ref()
+        .is_some_and(|h| h.node_selector.is_empty())
+    {
+        return Err(Invalid::wrong(
+            "`hosts.nodeSelector` must name one label at least: not every machine is meant",
         ));
     }
     Ok(())

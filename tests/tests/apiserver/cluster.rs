@@ -219,6 +219,30 @@ async fn signing_in() {
 }
 
 #[tokio::test]
+async fn hosts() {
+    check(
+        "FastXCluster",
+        &[
+            Create(
+                "spec: {hosts: {nodeSelector: {example.org/desks: 'yes'}, template: {sshPort: 2222, logins: false, tolerations: [{operator: Exists}]}}}",
+                Accepted,
+            ),
+            Create("spec: {hosts: {}}", Refused("spec.hosts.nodeSelector: Required value")),
+            Create(
+                "spec: {hosts: {nodeSelector: {}}}",
+                Refused("spec.hosts.nodeSelector"),
+            ),
+            Create(
+                "spec: {hosts: {nodeSelector: {a: b}, template: {sshPort: 0}}}",
+                Refused("spec.hosts.template.sshPort"),
+            ),
+        ],
+        &[],
+    )
+    .await;
+}
+
+#[tokio::test]
 async fn certificates() {
     check(
         "FastXCluster",
