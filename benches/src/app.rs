@@ -8,13 +8,14 @@ use fastx_tests::Failure;
 use fastx_tests::demo::Demo;
 
 use crate::figure::Figure;
-use crate::{memory, reattach, relay, rest, start};
+use crate::hosts::What;
+use crate::{hosts, memory, reattach, relay, rest, start};
 
 /// What to measure.
 #[derive(Debug, clap::Parser)]
 #[command(
     name = "cargo xtask bench",
-    about = "Measures the demo beside other programs; needs `make demo`, and root for looking into its pods"
+    about = "Measures the demo beside other programs, which needs `make demo`; and hosts, which needs `cargo xtask package`; both need root"
 )]
 pub(crate) struct Args {
     /// What to measure
@@ -37,6 +38,14 @@ enum Name {
     OperatorRest,
     /// Memory of each process and of an idle session
     Memory,
+    /// A hundred sessions on one host: memory, processor at rest, restart of the service
+    HostSessions,
+    /// Random kills on a host with sessions
+    HostKills,
+    /// A display of one host through another, beside direct
+    HostRelay,
+    /// Signing in by SSH
+    HostSignIn,
 }
 
 /// Measures and prints `name | ours | peer | ratio | aim | met`.
@@ -57,6 +66,16 @@ pub(crate) async fn run(args: Args) -> ExitCode {
 }
 
 async fn measure(args: &Args) -> Result<Vec<Figure>, Failure> {
+    let on_hosts = match args.name {
+        Name::HostSessions => Some(What::Many),
+        Name::HostKills => Some(What::Kills),
+        Name::HostRelay => Some(What::Relay),
+        Name::HostSignIn => Some(What::SignIn),
+        _ => None,
+    };
+    if let Some(what) = on_hosts {
+        return hosts::run(what, args.quick).await;
+    }
     let demo = Demo::find().await?;
     demo.ready().await?;
     match args.name {
@@ -65,5 +84,6 @@ async fn measure(args: &Args) -> Result<Vec<Figure>, Failure> {
         Name::Relay => relay::run(&demo, args.quick).await,
         Name::OperatorRest => rest::run(&demo, args.quick).await,
         Name::Memory => memory::run(&demo).await,
+        _ => Ok(Vec::new()),
     }
 }

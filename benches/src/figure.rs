@@ -15,6 +15,10 @@ pub(crate) enum Unit {
     MiB,
     /// Things.
     Count,
+    /// Things a second.
+    PerSecond,
+    /// Parts of a hundred, of one processor.
+    Percent,
 }
 
 /// What is wanted.
@@ -81,6 +85,8 @@ impl Figure {
             Unit::MiBps => format!("{value:.0} MiB/s"),
             Unit::MiB => format!("{value:.1} MiB"),
             Unit::Count => format!("{value:.0}"),
+            Unit::PerSecond => format!("{value:.1}/s"),
+            Unit::Percent => format!("{value:.2} %"),
         }
     }
 }

@@ -3,6 +3,7 @@
 mod app;
 mod bare;
 mod figure;
+mod hosts;
 mod memory;
 mod reattach;
 mod relay;

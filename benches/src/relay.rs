@@ -24,7 +24,7 @@ const CORNER: Area = Area {
     height: 16,
 };
 /// A screen whose picture has 8 MiB.
-const GEOMETRY: &str = "1920x1080";
+pub(crate) const GEOMETRY: &str = "1920x1080";
 
 /// Where a session of the demo takes RFB connections, in its container.
 pub(crate) fn socket_of(id: &str) -> PathBuf {
@@ -33,14 +33,14 @@ pub(crate) fn socket_of(id: &str) -> PathBuf {
 
 /// What was measured on one way.
 #[derive(Debug, Default)]
-struct Way {
+pub(crate) struct Way {
     latency: Samples,
     bytes: u64,
     time: Duration,
 }
 
 impl Way {
-    async fn measure<W: Wire>(
+    pub(crate) async fn measure<W: Wire>(
         &mut self,
         display: &mut Display<W>,
         rounds: Rounds,
@@ -63,41 +63,34 @@ impl Way {
         clippy::cast_precision_loss,
         reason = "a throughput needs no more than 52 bits"
     )]
-    fn throughput(&self) -> f64 {
+    pub(crate) fn throughput(&self) -> f64 {
         self.bytes as f64 / (1024.0 * 1024.0) / self.time.as_secs_f64()
     }
 
     /// What the way adds to the socket's own latency.
-    fn added(&self, socket: &Self, percent: usize) -> f64 {
+    pub(crate) fn added(&self, socket: &Self, percent: usize) -> f64 {
         self.latency.us(percent) - socket.latency.us(percent)
     }
 }
 
 /// How much is done in a round.
 #[derive(Debug, Clone, Copy)]
-struct Rounds {
+pub(crate) struct Rounds {
     probes: usize,
     bulk: Duration,
 }
 
+impl Rounds {
+    /// How many turns, and what is done in each.
+    pub(crate) fn of(quick: bool) -> (u32, Self) {
+        let (turns, probes, bulk) = if quick { (2, 50, 300) } else { (10, 300, 1000) };
+        let bulk = Duration::from_millis(bulk);
+        (turns, Self { probes, bulk })
+    }
+}
+
 pub(crate) async fn run(demo: &Demo, quick: bool) -> Result<Vec<Figure>, Failure> {
-    let (turns, rounds) = if quick {
-        (
-            2,
-            Rounds {
-                probes: 50,
-                bulk: Duration::from_millis(300),
-            },
-        )
-    } else {
-        (
-            10,
-            Rounds {
-                probes: 300,
-                bulk: Duration::from_secs(1),
-            },
-        )
-    };
+    let (turns, rounds) = Rounds::of(quick);
     let person = demo.sign_in("manager", "alpha").await?;
     let session = person
         .start(
