@@ -22,6 +22,7 @@ done
 # Libraries, which are not found as programs.
 [ -d /var/lib/extrausers ] || missing+=(libnss-extrausers)
 compgen -G '/lib/*/security/pam_google_authenticator.so' >/dev/null || compgen -G '/usr/lib/*/security/pam_google_authenticator.so' >/dev/null || missing+=(libpam-google-authenticator)
+python3 -c 'import ensurepip' >/dev/null 2>&1 || missing+=(python3-venv)
 command -v go >/dev/null 2>&1 || missing+=(golang-go)
 if ! command -v cargo >/dev/null 2>&1 && [ ! -x "$HOME/.cargo/bin/cargo" ]; then missing+=(rustup); fi
 

@@ -84,6 +84,11 @@ impl Person {
         }
     }
 
+    /// The token, for programs that call by themselves.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
     /// The address in use.
     pub fn address(&self) -> &str {
         &self.address

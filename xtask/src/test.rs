@@ -68,6 +68,11 @@ fn all(args: &Args, steps: &mut Steps) -> Result<(), Failure> {
             ]))
         },
     )?;
+    steps.run(
+        "the API, fuzzed from its own document",
+        "1 min; once 15 s for the fuzzer",
+        || api(&paths),
+    )?;
     web_tests(args, steps)?;
     if args.fast {
         return Ok(());
@@ -95,6 +100,40 @@ fn all(args: &Args, steps: &mut Steps) -> Result<(), Failure> {
         described(&paths, in_cluster(&paths, &of_tests("sites", 3)))
     })?;
     steps.run("take everything down", "5 s", demo::down)
+}
+
+/// Installs the fuzzer where the test looks for it, and runs it against the server that was built before.
+fn api(paths: &Paths) -> Result<(), Failure> {
+    let list = cluster::root().join("tests/api/requirements.txt");
+    let wanted = std::fs::read(&list)?;
+    let venv = paths.cache.join("api/venv");
+    let stamp = venv.join("requirements.txt");
+    if !std::fs::read(&stamp).is_ok_and(|have| have == wanted) {
+        process::run(
+            Command::new("python3")
+                .args(["-m", "venv", "--clear"])
+                .arg(&venv),
+        )?;
+        let mut install = Command::new(venv.join("bin/pip"));
+        install.args([
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--requirement",
+        ]);
+        process::run(install.arg(&list))?;
+        std::fs::write(&stamp, wanted)?;
+    }
+    let mut test = cargo(&[
+        "test",
+        "--quiet",
+        "--package",
+        "fastx-tests",
+        "--test",
+        "api",
+    ]);
+    test.env("FASTX_CACHE", &paths.cache);
+    process::run(&mut test).map_err(Failure::from)
 }
 
 /// Boots hosts in containers and installs the package that was built of the programs of the tests before.

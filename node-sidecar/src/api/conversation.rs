@@ -1,6 +1,6 @@
 //! Conversations with a host's sshd: to sign in, and to open a link.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use fastx_core::names::ServerId;
@@ -8,7 +8,7 @@ use fastx_core::wire::problem::Problem;
 
 use super::dto::{Answers, Conversation, LoginAnswer, ProblemDocument, Question};
 use super::error::ApiError;
-use super::extract::{Address, Json, KnownOrigin, SignedIn};
+use super::extract::{Address, Json, KnownOrigin, PathText, SignedIn};
 use super::login;
 use crate::node::Node;
 use crate::signin::{Entered, Progress};
@@ -28,7 +28,7 @@ pub(super) async fn answer(
     State(node): State<Node>,
     _page: KnownOrigin,
     Address(address): Address,
-    Path(id): Path<String>,
+    PathText(id): PathText<String>,
     Json(answers): Json<Answers>,
 ) -> Result<Response, ApiError> {
     let progress = node
@@ -63,7 +63,7 @@ pub(super) async fn open_link(
     State(node): State<Node>,
     SignedIn(user): SignedIn,
     Address(address): Address,
-    Path(server): Path<String>,
+    PathText(server): PathText<String>,
 ) -> Result<Response, ApiError> {
     let server = known(&server)?;
     let progress = node.sign_in().open_link(&user, &server, &address).await?;
@@ -89,7 +89,7 @@ pub(super) async fn answer_link(
     State(node): State<Node>,
     SignedIn(user): SignedIn,
     Address(address): Address,
-    Path((server, conversation)): Path<(String, String)>,
+    PathText((server, conversation)): PathText<(String, String)>,
     Json(answers): Json<Answers>,
 ) -> Result<Response, ApiError> {
     let server = known(&server)?;

@@ -16,7 +16,7 @@ use super::error::ApiError;
 use super::extract::{Id, Query, SignedIn};
 use crate::node::Node;
 
-const DEFAULT_WIDTH: u32 = 320;
+const DEFAULT_WIDTH: u16 = 320;
 
 /// How the session's server was chosen
 #[utoipa::path(get, operation_id = "getDecision", path = "/api/v1/sessions/{id}/decision", tag = "sessions", params(("id" = String, Path)),
@@ -70,7 +70,7 @@ pub(super) async fn screenshot(
     Query(query): Query<ScreenshotQuery>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let width = query.width.unwrap_or(DEFAULT_WIDTH);
+    let width = query.width.unwrap_or(DEFAULT_WIDTH).into();
     let answer = node
         .sessions()
         .act(&user, &id, Act::Screenshot { width })

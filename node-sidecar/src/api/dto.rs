@@ -14,7 +14,7 @@ pub use account::{Answers, Conversation, Info, LoginAnswer, LoginRequest, Me, Oi
 pub use decision::{DecisionDocument, Step, Verdict};
 pub use event::{ResetEvent, ServerEvent, ServerRemovedEvent, SessionRemovedEvent, SignedOutEvent};
 pub use refusal::ProblemDocument;
-pub use server::{ServerDetails, ServerDocument, Servers};
+pub use server::{ServerDocument, Servers};
 pub use session::{
     ApplicationDocument, Applications, Candidate, ChangeSession, ConnectAnswer, ConnectRequest,
     ListSessions, LogText, OneSession, ScreenshotQuery, SessionDocument, Sessions, StartSession,

@@ -149,6 +149,23 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
     }
 }
 
+/// Text in a path, whose faults are problems.
+#[derive(Debug)]
+pub(super) struct PathText<T>(pub(super) T);
+
+impl<S: Send + Sync, T: serde::de::DeserializeOwned + Send> FromRequestParts<S> for PathText<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let path: Result<axum::extract::Path<T>, PathRejection> =
+            axum::extract::Path::from_request_parts(parts, state).await;
+        match path {
+            Ok(path) => Ok(Self(path.0)),
+            Err(_) => Err(Problem::not_found("such thing").into()),
+        }
+    }
+}
+
 /// A JSON body whose faults are problems.
 #[derive(Debug)]
 pub(super) struct Json<T>(pub(super) T);

@@ -3,6 +3,7 @@
 mod applications;
 mod connect;
 mod conversation;
+mod describe;
 mod documents;
 pub mod dto;
 mod error;

@@ -1,10 +1,12 @@
 //! The OpenAPI document, derived from the handlers and their documents.
 
+use std::sync::LazyLock;
+
 use utoipa::OpenApi;
 
 use super::{
-    applications, connect, conversation, documents, dto, events, login, oidc, rights, servers,
-    sessions, shares, system, tokens,
+    applications, connect, conversation, describe, documents, dto, events, login, oidc, rights,
+    servers, sessions, shares, system, tokens,
 };
 
 #[derive(OpenApi)]
@@ -68,6 +70,7 @@ pub fn document() -> String {
     let mut document = serde_json::to_value(Api::openapi()).unwrap_or_default();
     document["info"]["version"] = crate::VERSION.into();
     rights::describe(&mut document);
+    describe::complete(&mut document);
     let mut text = serde_json::to_string_pretty(&document).unwrap_or_default();
     text.push('\n');
     text
@@ -76,10 +79,11 @@ pub fn document() -> String {
 /// This document
 #[utoipa::path(get, operation_id = "getOpenApi", path = "/api/v1/openapi.json", tag = "api",
     responses((status = 200, body = Object, description = "OpenAPI")))]
-pub(super) async fn serve() -> ([(axum::http::HeaderName, &'static str); 1], String) {
+pub(super) async fn serve() -> ([(axum::http::HeaderName, &'static str); 1], &'static str) {
+    static DOCUMENT: LazyLock<String> = LazyLock::new(document);
     (
         [(axum::http::header::CONTENT_TYPE, "application/json")],
-        document(),
+        &DOCUMENT,
     )
 }
 

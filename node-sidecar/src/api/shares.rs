@@ -1,7 +1,6 @@
 //! Sharing of sessions.
 
 use axum::extract::State;
-use axum::extract::rejection::PathRejection;
 use axum::http::StatusCode;
 use fastx_core::names::{LoginName, NameError, SessionId};
 use fastx_core::wire::operations::Act;
@@ -9,7 +8,7 @@ use fastx_core::wire::problem::Problem;
 
 use super::dto::{AcceptedShare, ProblemDocument, ShareDocument, ShareRequest};
 use super::error::ApiError;
-use super::extract::{Id, Json, SignedIn};
+use super::extract::{Id, Json, PathText, SignedIn};
 use crate::node::Node;
 
 /// Share a session with a login, or by a link for whoever has it; only its owner may
@@ -63,9 +62,8 @@ pub(super) async fn share(
 pub(super) async fn unshare(
     State(node): State<Node>,
     SignedIn(user): SignedIn,
-    path: Result<axum::extract::Path<(SessionId, String)>, PathRejection>,
+    PathText((id, share)): PathText<(SessionId, String)>,
 ) -> Result<StatusCode, ApiError> {
-    let axum::extract::Path((id, share)) = path?;
     let act = Act::Unshare { share };
     node.sessions().act(&user, &id, act).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -82,7 +80,7 @@ pub(super) async fn unshare(
 pub(super) async fn accept(
     State(node): State<Node>,
     SignedIn(user): SignedIn,
-    axum::extract::Path(secret): axum::extract::Path<String>,
+    PathText(secret): PathText<String>,
 ) -> Result<axum::Json<AcceptedShare>, ApiError> {
     let id = node.sessions().accept(&user, &secret).await?;
     Ok(axum::Json(AcceptedShare {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use fastx_core::roles::Right;
 use fastx_core::wire::login::TokenRecord;
@@ -13,7 +13,7 @@ use super::dto::{
     UserDocument, Users,
 };
 use super::error::ApiError;
-use super::extract::{Address, Json, Query, SignedIn};
+use super::extract::{Address, Json, PathText, Query, SignedIn};
 use crate::logins::User;
 use crate::node::Node;
 
@@ -91,7 +91,7 @@ pub(super) async fn make(
 pub(super) async fn change(
     State(node): State<Node>,
     SignedIn(user): SignedIn,
-    Path(id): Path<String>,
+    PathText(id): PathText<String>,
     Json(change): Json<ChangeToken>,
 ) -> Result<StatusCode, ApiError> {
     check_label(&change.label)?;
@@ -110,7 +110,7 @@ pub(super) async fn change(
 pub(super) async fn end(
     State(node): State<Node>,
     SignedIn(user): SignedIn,
-    Path(id): Path<String>,
+    PathText(id): PathText<String>,
 ) -> Result<StatusCode, ApiError> {
     let record = node.logins().find(&id).await?;
     let record = record

@@ -41,11 +41,11 @@ pub struct LoginRequest {
     pub login: String,
     /// Password; with `ssh` it answers the first question for one, and without it the server asks.
     #[serde(default)]
-    #[schema(value_type = Option<String>, format = Password)]
+    #[schema(value_type = String, format = Password)]
     pub password: fastx_core::secret::Secret,
     /// With `ssh`: the server whose SSH service is asked; the one that answers when absent.
     #[serde(default)]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, pattern = "^[A-Za-z0-9_-]{1,63}$")]
     pub server_id: Option<fastx_core::names::ServerId>,
     /// Whether a program asks: the answer then brings the token, and no cookie is set.
     #[serde(default)]
@@ -82,8 +82,22 @@ pub struct Question {
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct Answers {
     /// One for each question, in order.
+    #[serde(deserialize_with = "few")]
     #[schema(value_type = Vec<String>, max_items = 10)]
     pub answers: Vec<fastx_core::secret::Secret>,
+}
+
+/// No server asks more at once.
+const MOST_ANSWERS: usize = 10;
+
+fn few<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<fastx_core::secret::Secret>, D::Error> {
+    let answers = Vec::deserialize(deserializer)?;
+    if answers.len() > MOST_ANSWERS {
+        return Err(serde::de::Error::custom("too many answers"));
+    }
+    Ok(answers)
 }
 
 /// The user of a login.

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-/// A server; managers see all of it, others only the first three fields.
+/// A server; managers see all of it, others only the first three fields: the rest is absent for them.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Server)]
@@ -17,45 +17,38 @@ pub struct ServerDocument {
     pub hostname: String,
     /// Whether it is there.
     pub online: bool,
-    /// The rest, for managers.
-    #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    pub full: Option<ServerDetails>,
-}
-
-/// What only managers see of a server.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ServerDetails {
     /// When a manager last heard of it.
-    #[schema(value_type = String, format = DateTime)]
-    pub last_seen: Timestamp,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_seen: Option<Timestamp>,
     /// Boot of the last heartbeat.
-    pub boot: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub boot: Option<String>,
     /// Sequence of the last heartbeat.
-    pub sequence: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sequence: Option<u64>,
     /// Everything that the server says about itself.
-    #[schema(value_type = Object)]
-    pub server: Map<String, Value>,
+    #[schema(value_type = Option<Object>)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server: Option<Map<String, Value>>,
 }
 
 impl ServerDocument {
     /// A server as a user or a manager sees it.
     pub fn new(record: &ServerRecord, full: bool) -> Self {
         let server = &record.server;
-        let details = || {
-            let object = serde_json::to_value(server).unwrap_or_default();
-            ServerDetails {
-                last_seen: record.last_seen,
-                boot: record.boot.clone(),
-                sequence: record.sequence,
-                server: object.as_object().cloned().unwrap_or_default(),
-            }
+        let all = || match serde_json::to_value(server) {
+            Ok(Value::Object(object)) => object,
+            _ => Map::new(),
         };
         Self {
             server_id: server.server_id.to_string(),
             hostname: server.hostname.clone(),
             online: record.online,
-            full: full.then(details),
+            last_seen: full.then_some(record.last_seen),
+            boot: full.then(|| record.boot.clone()),
+            sequence: full.then_some(record.sequence),
+            server: full.then(all),
         }
     }
 }

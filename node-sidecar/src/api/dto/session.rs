@@ -327,6 +327,7 @@ pub struct LogText {
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct ScreenshotQuery {
-    /// Largest width, pixels; 320 when absent.
-    pub width: Option<u32>,
+    /// Largest width, pixels; 320 when absent, and never more than 640.
+    #[param(maximum = 65535)]
+    pub width: Option<u16>,
 }

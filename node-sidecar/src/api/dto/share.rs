@@ -18,6 +18,7 @@ pub struct ShareRequest {
     /// What they may do.
     pub mode: ViewerMode,
     /// For how long, up to a week.
+    #[schema(minimum = 1, maximum = 10080)]
     pub minutes: u32,
 }
 

@@ -74,16 +74,19 @@ impl TokenDocument {
 /// A new name of a login.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct ChangeToken {
-    /// At most 200 bytes.
+    /// At most 200 printable bytes.
+    #[schema(max_length = 200)]
     pub label: String,
 }
 
 /// A wish for a login of a program.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct NewToken {
-    /// What it is for.
+    /// What it is for: at most 200 printable bytes.
+    #[schema(max_length = 200)]
     pub label: String,
     /// How long it lives, 1 to 90 days; 30 when absent.
+    #[schema(minimum = 1, maximum = 90)]
     pub days: Option<u32>,
 }
 

@@ -1,0 +1,193 @@
+//! The API fuzzed from its own OpenAPI document: a server alone, a real process, must answer as the document says.
+//!
+//! Sessions come from a link that plays them: what is made up as a command line is run by nobody.
+
+#![expect(clippy::panic, reason = "what the fuzzer says has many lines")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use fastx_lifecycle::env::{Process, Source as _};
+use fastx_manager::testing::user_file;
+use fastx_node::links::testing::FakeLink;
+use fastx_tests::Failure;
+use fastx_tests::eventually::eventually;
+use fastx_tests::person::Person;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+/// How long one run may take; usually well under a minute.
+const LIMIT: Duration = Duration::from_mins(5);
+/// How long the server may take to be there.
+const START: Duration = Duration::from_secs(30);
+/// What ends the login that asks, or may take its rights away: fuzzed last, with a login of its own.
+const LAST: [&str; 4] = [
+    "putGlobalSettings",
+    "putLocalSettings",
+    "endToken",
+    "signOut",
+];
+/// Goes on for ever: its answers are what another test looks at.
+const ENDLESS: &str = "streamEvents";
+
+/// A program that ends with this.
+struct Child(std::process::Child);
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        let _gone = self.0.kill().and_then(|()| self.0.wait());
+    }
+}
+
+/// The fuzzer, where `cargo xtask test` installs it.
+fn fuzzer() -> Result<PathBuf, Failure> {
+    let env = Process;
+    let cache = env.get("FASTX_CACHE").map_or_else(
+        || PathBuf::from(env.or("HOME", "/root")).join(".cache/fastx-cluster"),
+        PathBuf::from,
+    );
+    let venv = cache.join("api/venv");
+    let program = venv.join("bin/schemathesis");
+    if program.exists() {
+        return Ok(program);
+    }
+    let venv = venv.display();
+    Err(format!(
+        "schemathesis is missing: python3 -m venv {venv} && {venv}/bin/pip install -r tests/api/requirements.txt"
+    )
+    .into())
+}
+
+/// The server's program, which was built with this test.
+fn node_program() -> Result<PathBuf, Failure> {
+    let test = std::env::current_exe()?;
+    let built = test
+        .parent()
+        .and_then(Path::parent)
+        .map(|dir| dir.join("fastx-node"));
+    match built.filter(|program| program.exists()) {
+        Some(program) => Ok(program),
+        None => Err("fastx-node is not built: cargo build --package fastx-node".into()),
+    }
+}
+
+/// Ports that nobody has at this moment.
+fn free_ports() -> Result<[u16; 2], Failure> {
+    let listeners = [0; 2].map(|_| std::net::TcpListener::bind("127.0.0.1:0"));
+    let [a, b] = listeners;
+    Ok([a?.local_addr()?.port(), b?.local_addr()?.port()])
+}
+
+fn start(dir: &Path, ports: [u16; 2]) -> Result<Child, Failure> {
+    let users = dir.join("etc/users");
+    std::fs::create_dir_all(&users)?;
+    std::fs::create_dir_all(dir.join("run"))?;
+    std::fs::write(users.join("root"), user_file("pw-root", &[]))?;
+    let child = Command::new(node_program()?)
+        .env_clear()
+        .env("FX_CONFIG_DIR", dir.join("etc"))
+        .env("FX_LOCAL_DIR", dir.join("var"))
+        .env("FX_LINK_DIR", dir.join("run"))
+        .env("FX_TLS_DIR", dir.join("tls"))
+        .env("FX_LINK_BINARY", "/bin/true")
+        .env("FX_WEB_ADDR", format!("127.0.0.1:{}", ports[0]))
+        .env("FX_HEALTH_ADDR", format!("127.0.0.1:{}", ports[1]))
+        .env("FX_CLUSTER", "none")
+        .env("FX_SERVER_ID", "alpha")
+        .env("LOGLEVEL", "warn")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()?;
+    Ok(Child(child))
+}
+
+/// Makes the user of this process the one whom the server's sessions run as, and joins as their link.
+async fn set_up(address: &str, dir: &Path) -> Result<FakeLink, Failure> {
+    let admin = eventually(START, "the server lets its admin in", async || {
+        Person::sign_in(address, "root", "pw-root").await
+    })
+    .await?;
+    eventually(START, "the server's users are set", async || {
+        let mut settings: Value = admin.call(Method::GET, "/system/local", None).await?;
+        settings["document"]["users"] = json!({
+            "logins": ["root"], "linuxUser": "user", "uid": own_uid()?
+        });
+        let change =
+            json!({"generation": settings["generation"], "document": settings["document"]});
+        let put: Result<Value, Failure> =
+            admin.call(Method::PUT, "/system/local", Some(change)).await;
+        put.map(drop)
+    })
+    .await?;
+    eventually(START, "a session starts", async || {
+        let link = FakeLink::connect(&dir.join("run")).await?;
+        admin.start(json!({"command": "xterm"})).await.map(|_| link)
+    })
+    .await
+}
+
+fn own_uid() -> Result<u32, Failure> {
+    use std::os::unix::fs::MetadataExt as _;
+    Ok(std::fs::metadata("/proc/self")?.uid())
+}
+
+/// Runs the fuzzer; its words when it found something.
+async fn fuzz(address: &str, token: &str, which: &[&str], seed: &str) -> Result<(), Failure> {
+    let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("api/schemathesis.toml");
+    let mut command = tokio::process::Command::new(fuzzer()?);
+    command
+        .arg("--config-file")
+        .arg(config)
+        .args(["--no-color", "run"])
+        .arg(format!("{address}/api/v1/openapi.json"))
+        .args(["--tls-verify", "false", "--seed", seed])
+        .args(["-H", &format!("Authorization: Bearer {token}")])
+        .args(which)
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    let done: Output = tokio::time::timeout(LIMIT, command.output())
+        .await
+        .map_err(|_| format!("the fuzzer did not end within {} s", LIMIT.as_secs()))??;
+    if done.status.success() {
+        return Ok(());
+    }
+    let said = [done.stdout, done.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    // Some of what was made up is as long as a body may be.
+    let lines = said
+        .lines()
+        .map(|line| line.chars().take(400).collect::<String>());
+    panic!("{}", lines.collect::<Vec<_>>().join("\n"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_server_answers_as_its_document_says() -> Result<(), Failure> {
+    let dir = std::env::temp_dir().join(format!("fastx-api-{:08x}", rand::random::<u32>()));
+    let ports = free_ports()?;
+    let server = start(&dir, ports)?;
+    let address = format!("https://127.0.0.1:{}", ports[0]);
+    let _link = set_up(&address, &dir).await?;
+    let token = async || -> Result<String, Failure> {
+        Ok(Person::sign_in(&address, "root", "pw-root")
+            .await?
+            .token()
+            .to_owned())
+    };
+
+    let others: Vec<&str> = LAST
+        .iter()
+        .chain([&ENDLESS])
+        .flat_map(|id| ["--exclude-operation-id", id])
+        .collect();
+    fuzz(&address, &token().await?, &others, "1").await?;
+    let last: Vec<&str> = LAST
+        .iter()
+        .flat_map(|id| ["--include-operation-id", id])
+        .collect();
+    fuzz(&address, &token().await?, &last, "1").await?;
+
+    drop(server);
+    std::fs::remove_dir_all(&dir)?;
+    Ok(())
+}
