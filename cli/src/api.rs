@@ -156,6 +156,19 @@ impl Api {
     }
 }
 
+/// Text as a value of a query.
+pub(crate) fn encoded(text: &str) -> String {
+    use std::fmt::Write as _;
+    text.bytes().fold(String::new(), |mut value, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            value.push(char::from(byte));
+        } else {
+            let _ = write!(value, "%{byte:02X}");
+        }
+        value
+    })
+}
+
 /// Over HTTP the trace id is spelled as everything else there.
 fn refusal(mut members: Map<String, Value>) -> Option<Refusal> {
     if let Some(id) = members.remove("traceId") {
@@ -169,6 +182,11 @@ fn refusal(mut members: Map<String, Value>) -> Option<Refusal> {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn text_survives_in_a_query() {
+        assert_eq!(encoded("now & ä?"), "now%20%26%20%C3%A4%3F");
+    }
 
     #[test]
     fn problems_keep_their_trace_id_and_what_else_they_say() {

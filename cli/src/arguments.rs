@@ -53,7 +53,7 @@ pub enum Command {
     /// Send the viewers of a session away; it goes on
     Disconnect(Session),
     /// End a session and everything that is open in it
-    End(Session),
+    End(End),
     /// How the server of a session was chosen
     Why(Session),
     /// What a session's programs printed, or what a service on this host logs
@@ -116,6 +116,16 @@ pub struct Sessions {
 pub struct Session {
     /// Its id, the beginning of it, or its name
     pub session: String,
+}
+
+/// End of a session.
+#[derive(Debug, Args)]
+pub struct End {
+    /// Its id, the beginning of it, or its name
+    pub session: String,
+    /// Why; the owner sees it with the ended session
+    #[arg(long, short, default_value = "")]
+    pub reason: String,
 }
 
 /// Start of a session.

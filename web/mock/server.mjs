@@ -799,7 +799,8 @@ async function oneSession(mock, me, { request, response, url, id, part, later })
     case "DELETE ":
       mock.putSession({ id, state: "ending" });
       later(mock.startDelay, () => {
-        mock.endSession(id);
+        const reason = url.searchParams.get("reason");
+        mock.endSession(id, reason ? `Ended by ${me.login}: ${reason}` : undefined);
         later(mock.startDelay, () => mock.removeSession(id));
       });
       return send(response, 202);

@@ -257,6 +257,8 @@ export const text = {
     endLoss: (what: string, server: string) =>
       `${what} on ${server} and everything open in it closes. Work that is not saved is lost.`,
     endOwner: (login: string) => `It belongs to ${login}, who loses it.`,
+    endReason: "Reason",
+    endReasonHint: (login: string) => `${login} reads it with the ended session.`,
     endSince: "Running since",
     endOthers: (count: number) =>
       `${plural(count, "person is", "people are")} connected and will be cut off.`,

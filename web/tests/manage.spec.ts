@@ -26,14 +26,18 @@ test.describe("sessions of all", () => {
     await expect(more).toHaveAccessibleName("More for Logs of student");
   });
 
-  test("end after naming whose they are", async ({ page, mock, open }) => {
+  test("end after naming whose they are, and why @look", async ({ page, mock, open }) => {
     await open("/manage/sessions", "operator");
     await page.getByRole("button", { name: "More for Thesis of student" }).click();
     await page.getByRole("menuitem", { name: "End session" }).click();
     const dialog = page.getByRole("dialog");
     await expect(dialog).toContainText("It belongs to student, who loses it.");
+    await dialog.getByLabel("Reason").fill("The server is repaired & cleaned.");
     await expectAccessible(page);
+    await look(page, "end-others");
+    const sent = page.waitForRequest(request => request.method() === "DELETE");
     await dialog.getByRole("button", { name: "End session" }).click();
+    expect(new URL((await sent).url()).searchParams.get("reason")).toBe("The server is repaired & cleaned.");
     await expect(page.getByRole("button", { name: "More for Thesis of student" })).toHaveCount(0);
     // Over at once, and forgotten a little later.
     await expect.poll(() => mock.session("a1")?.state ?? "ended").toBe("ended");

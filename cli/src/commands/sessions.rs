@@ -135,11 +135,15 @@ pub(super) async fn disconnect(
 
 pub(super) async fn end(
     api: &Api,
-    options: &arguments::Session,
+    options: &arguments::End,
     output: &mut Output,
 ) -> Result<(), Failure> {
     let session = find::session(api, &options.session).await?;
-    let path = format!("/sessions/{}", session.id);
+    let mut path = format!("/sessions/{}", session.id);
+    if !options.reason.is_empty() {
+        path.push_str("?reason=");
+        path.push_str(&crate::api::encoded(&options.reason));
+    }
     let _done: Value = api.call(Method::DELETE, &path, None).await?;
     output.say(&format!(
         "{} ({}) is being ended.",

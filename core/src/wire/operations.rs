@@ -299,7 +299,11 @@ pub struct SessionAct {
 #[serde(rename_all = "camelCase", tag = "do")]
 pub enum Act {
     /// End it and its programs.
-    Terminate,
+    Terminate {
+        /// Why, for the owner; empty when nobody said.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        reason: String,
+    },
     /// Close all viewers; the session goes on.
     Disconnect,
     /// Change name and parameters; absent ones stay.

@@ -17,8 +17,8 @@ pub use refusal::ProblemDocument;
 pub use server::{ServerDocument, Servers};
 pub use session::{
     ApplicationDocument, Applications, Candidate, ChangeSession, ConnectAnswer, ConnectRequest,
-    ListSessions, LogText, OneSession, ScreenshotQuery, SessionDocument, Sessions, StartSession,
-    Started, State, ViewerMode,
+    EndSession, ListSessions, LogText, OneSession, ScreenshotQuery, SessionDocument, Sessions,
+    StartSession, Started, State, ViewerMode,
 };
 pub use share::{
     AcceptedShare, Limits, ShareDocument, ShareRequest, SharedWithMe, ViewerDocument, ViewerPath,

@@ -9,8 +9,8 @@ use fastx_core::wire::session::{SessionRecord, StartRequest};
 use fastx_lifecycle::clock;
 
 use super::dto::{
-    ChangeSession, Limits, ListSessions, OneSession, ProblemDocument, SessionDocument, Sessions,
-    StartSession, Started,
+    ChangeSession, EndSession, Limits, ListSessions, OneSession, ProblemDocument, SessionDocument,
+    Sessions, StartSession, Started,
 };
 use super::error::ApiError;
 use super::extract::{Address, Id, Json, Query, SignedIn};
@@ -110,7 +110,7 @@ pub(super) async fn get(
 }
 
 /// End a session
-#[utoipa::path(delete, operation_id = "terminateSession", path = "/api/v1/sessions/{id}", tag = "sessions", params(("id" = String, Path)),
+#[utoipa::path(delete, operation_id = "terminateSession", path = "/api/v1/sessions/{id}", tag = "sessions", params(("id" = String, Path), EndSession),
     responses(
         (status = 202, description = "It is being ended"),
         (status = 401, body = ProblemDocument, content_type = "application/problem+json"),
@@ -121,8 +121,12 @@ pub(super) async fn terminate(
     State(node): State<Node>,
     SignedIn(user): SignedIn,
     Id(id): Id,
+    Query(query): Query<EndSession>,
 ) -> Result<Response, ApiError> {
-    node.sessions().act(&user, &id, Act::Terminate).await?;
+    let reason = query.reason;
+    crate::sessions::check_reason(&reason)?;
+    let act = Act::Terminate { reason };
+    node.sessions().act(&user, &id, act).await?;
     Ok(StatusCode::ACCEPTED.into_response())
 }
 

@@ -20,6 +20,8 @@ use crate::logins::{User, Want};
 
 /// So much of the end of a log is shown.
 const LOG_BYTES: u32 = 64 * 1024;
+/// Longest reason for an end, characters.
+const MAX_REASON: usize = 300;
 /// Widest small picture.
 const MAX_WIDTH: u32 = 640;
 
@@ -36,7 +38,7 @@ fn may(user: &User, act: &Act, record: &SessionRecord, now: Timestamp) -> Result
         {
             return Ok(());
         }
-        Act::Terminate | Act::Disconnect | Act::Purge => Want::Oversee,
+        Act::Terminate { .. } | Act::Disconnect | Act::Purge => Want::Oversee,
         Act::Params { .. }
         | Act::Log
         | Act::Screenshot { .. }
@@ -96,7 +98,7 @@ impl Sessions {
         let Some(uid) = self.live_uid(id) else {
             return match act {
                 // It is over: what was wanted is so.
-                Act::Terminate | Act::Disconnect => Ok(answer(record)),
+                Act::Terminate { .. } | Act::Disconnect => Ok(answer(record)),
                 Act::Unshare { share } => self.unshare_here(id, &share),
                 Act::Accept { .. } => Err(shares::no_share()),
                 Act::Purge => self.purge_here(user, id).await,
@@ -104,7 +106,7 @@ impl Sessions {
             };
         };
         match act {
-            Act::Terminate => self.terminate(user, uid, id).await,
+            Act::Terminate { reason } => self.terminate(user, uid, id, reason).await,
             Act::Disconnect => {
                 let why = format!("Disconnected by {}.", user.login);
                 self.inner.viewers.disconnect(id, &why);
@@ -141,11 +143,19 @@ impl Sessions {
         }
     }
 
-    async fn terminate(&self, user: &User, uid: u32, id: &SessionId) -> Result<ActAnswer, Problem> {
-        tracing::info!(session = %id, by = %user.login, "session is being ended");
+    async fn terminate(
+        &self,
+        user: &User,
+        uid: u32,
+        id: &SessionId,
+        reason: String,
+    ) -> Result<ActAnswer, Problem> {
+        check_reason(&reason)?;
+        tracing::info!(session = %id, by = %user.login, reason, "session is being ended");
         self.edit(id, |own| {
             own.record.state = SessionState::Ending;
             own.ended_by = Some(user.login.clone());
+            reason.trim().clone_into(&mut own.ended_for);
         });
         if let Err(problem) = self.hub().terminate(uid, id).await {
             // Still there as far as anybody knows; the next report of the link tells.
@@ -153,6 +163,7 @@ impl Sessions {
                 if own.record.state == SessionState::Ending {
                     own.record.state = SessionState::Running;
                     own.ended_by = None;
+                    own.ended_for.clear();
                 }
             });
             return Err(problem);
@@ -261,6 +272,16 @@ impl Sessions {
             .decision
             .ok_or_else(|| Problem::not_found("decision kept for this session"))
     }
+}
+
+/// Another node passes on what a client wrote: it is checked where it is kept.
+pub(crate) fn check_reason(reason: &str) -> Result<(), Problem> {
+    if reason.chars().count() > MAX_REASON || reason.chars().any(char::is_control) {
+        return Err(Problem::bad_request(format!(
+            "`reason` may have at most {MAX_REASON} printable characters."
+        )));
+    }
+    Ok(())
 }
 
 fn lives() -> Problem {

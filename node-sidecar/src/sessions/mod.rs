@@ -16,7 +16,7 @@ mod shares;
 mod start;
 mod viewers;
 
-pub(crate) use act::ended;
+pub(crate) use act::{check_reason, ended};
 pub use choose::{Chooser, follow as follow_scripts, may_choose};
 pub use shares::{Admission, session_of_link};
 pub use start::Started;

@@ -31,6 +31,9 @@ pub(super) struct OwnSession {
     /// Who asked for its end.
     #[serde(default)]
     pub ended_by: Option<LoginName>,
+    /// The reason that they gave.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub ended_for: String,
     /// Which rule ended it, in words.
     #[serde(default)]
     pub end_why: Option<String>,
@@ -252,7 +255,10 @@ fn follow(own: &mut OwnSession, link: &LinkSession) {
     record.display = clip(&link.display, 32);
     match (&own.ended_by, &own.end_why) {
         // Who or what ended it, the node knows better.
-        (Some(login), _) => record.end_reason = format!("Ended by {login}."),
+        (Some(login), _) if own.ended_for.is_empty() => {
+            record.end_reason = format!("Ended by {login}.");
+        }
+        (Some(login), _) => record.end_reason = format!("Ended by {login}: {}", own.ended_for),
         (None, Some(rule)) => record.end_reason.clone_from(rule),
         (None, None) if link.end_reason.is_empty() => {}
         (None, None) => record.end_reason = clip(&link.end_reason, MAX_REASON),
@@ -303,6 +309,7 @@ fn adopt(me: &ServerId, uid: u32, link: &LinkSession, now: Timestamp) -> OwnSess
         uid,
         request: String::new(),
         ended_by: None,
+        ended_for: String::new(),
         end_why: None,
         stayed: None,
         failure: None,

@@ -290,6 +290,7 @@ impl Sessions {
             uid,
             request: hash(start),
             ended_by: None,
+            ended_for: String::new(),
             end_why: None,
             stayed: None,
             failure: None,

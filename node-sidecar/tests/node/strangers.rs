@@ -181,7 +181,9 @@ async fn the_word_of_another_node_counts_for_nothing() {
         let act = SessionAct {
             token: token(bad),
             id: id.parse().unwrap(),
-            act: Act::Terminate,
+            act: Act::Terminate {
+                reason: String::new(),
+            },
         };
         let refused: Result<ActAnswer, Problem> =
             bus.node(&node.id, Operation::SessionAct, &act, limit).await;

@@ -165,8 +165,10 @@ export const api = {
     await send(`${session(id)}/disconnect`, { method: "POST" });
   },
 
-  async end(id: string): Promise<void> {
-    await send(session(id), { method: "DELETE" });
+  /** The owner of a session that somebody else ends reads the reason. */
+  async end(id: string, reason = ""): Promise<void> {
+    const why = reason ? `?reason=${encodeURIComponent(reason)}` : "";
+    await send(session(id) + why, { method: "DELETE" });
   },
 
   /** Forgets the record of a session that is over, or whose server is gone. */

@@ -256,6 +256,16 @@ pub struct ChangeSession {
     pub params: BTreeMap<String, String>,
 }
 
+/// How a session is ended.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct EndSession {
+    /// Why, for the owner: shown with the ended session.
+    #[serde(default)]
+    #[param(max_length = 300)]
+    pub reason: String,
+}
+
 /// Filter of the list of sessions.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]

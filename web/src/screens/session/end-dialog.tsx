@@ -1,5 +1,7 @@
 /** Ends a session after saying what is lost. */
+import { TextInput } from "@mantine/core";
 import { useMutation } from "@tanstack/react-query";
+import { useState } from "react";
 import { api } from "../../api/client.ts";
 import type { Session } from "../../api/types.ts";
 import { useMe } from "../../me.ts";
@@ -29,8 +31,9 @@ export function EndDialog({
   onEnded,
 }: Props) {
   const me = useMe();
+  const [reason, setReason] = useState("");
   const end = useMutation({
-    mutationFn: () => api.end(session.id),
+    mutationFn: () => api.end(session.id, reason.trim()),
     onSuccess: () => {
       say(text.session.endedToast(title));
       onClose();
@@ -49,7 +52,18 @@ export function EndDialog({
       onClose={onClose}
     >
       <p>{text.session.endLoss(session.command || title, session.serverName || session.serverId)}</p>
-      {isMine(session, me.login) ? null : <p>{text.session.endOwner(session.login)}</p>}
+      {isMine(session, me.login) ? null : (
+        <>
+          <p>{text.session.endOwner(session.login)}</p>
+          <TextInput
+            label={text.session.endReason}
+            description={text.session.endReasonHint(session.login)}
+            value={reason}
+            maxLength={300}
+            onChange={event => setReason(event.currentTarget.value)}
+          />
+        </>
+      )}
       <p className={classes.since}>
         {text.session.endSince} <When at={session.started} as="clock" />
       </p>
