@@ -233,9 +233,55 @@ pub struct Profile {
     pub disconnect_idle_seconds: u64,
     /// Seconds without a viewer until the session ends; 0 for never.
     pub end_disconnected_seconds: u64,
+    /// What runs at events of its sessions.
+    #[serde(skip_serializing_if = "EventScripts::is_empty")]
+    pub event_scripts: EventScripts,
     /// Who may use it.
     #[serde(flatten)]
     pub users: Users,
+}
+
+/// Longest script of an event, bytes.
+pub const MAX_EVENT_SCRIPT: usize = 16 * 1024;
+
+/// Scripts that run as a session's user when something happens to it: by `/bin/sh -c`, or as a file of their own
+/// when they begin with `#!`. Nothing waits for them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct EventScripts {
+    /// Its display is there.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub start: String,
+    /// A viewer has come.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub connect: String,
+    /// A viewer has left.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub disconnect: String,
+    /// Its name or parameters were changed.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub params: String,
+    /// It is over.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub terminate: String,
+}
+
+impl EventScripts {
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.all().iter().all(|(_, script)| script.is_empty())
+    }
+
+    /// Name and script of each event.
+    pub fn all(&self) -> [(&'static str, &str); 5] {
+        [
+            ("start", &self.start),
+            ("connect", &self.connect),
+            ("disconnect", &self.disconnect),
+            ("params", &self.params),
+            ("terminate", &self.terminate),
+        ]
+    }
 }
 
 /// Who may use something: everybody, unless somebody is named.

@@ -119,6 +119,28 @@ pub enum LinkCall {
         /// At most so many bytes from the end.
         bytes: u32,
     },
+    /// Show whoever sits at the session a notice for so long, where a program for that is installed.
+    /// It replaces the one before; an empty text takes that away.
+    Notice {
+        /// The session.
+        id: SessionId,
+        /// What to say.
+        text: String,
+        /// For how long.
+        seconds: u32,
+    },
+    /// Run an administrator's script at an event of the session; answered once it was started.
+    Event {
+        /// The session.
+        id: SessionId,
+        /// Name of the event, such as `connect`.
+        event: String,
+        /// Run by `/bin/sh -c`, or as a file of its own when it begins with `#!`.
+        script: String,
+        /// What else it is told.
+        #[serde(default)]
+        env: BTreeMap<String, String>,
+    },
     /// Still there?
     Ping,
 }

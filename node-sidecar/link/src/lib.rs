@@ -18,6 +18,7 @@ mod output;
 mod processes;
 mod store;
 mod supervise;
+mod surroundings;
 mod windows;
 mod wire;
 mod xauthority;

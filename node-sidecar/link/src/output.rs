@@ -15,6 +15,9 @@ pub(crate) const XSERVER: &str = "xvnc.log";
 /// What the supervisor has to say.
 pub(crate) const SUPERVISOR: &str = "supervisor.log";
 
+/// Output of the scripts that run at its events.
+pub(crate) const EVENTS: &str = "events.log";
+
 /// Opens a log to be appended to.
 pub(crate) fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new()

@@ -198,6 +198,37 @@ impl Hub {
             LinkResult::Err(problem) => Err(problem),
         }
     }
+
+    /// Shows whoever sits at a session a notice for so long; an empty text takes it away.
+    pub async fn notice(
+        &self,
+        uid: u32,
+        id: &SessionId,
+        text: String,
+        seconds: u32,
+    ) -> Result<(), Problem> {
+        let id = id.clone();
+        let call = LinkCall::Notice { id, text, seconds };
+        self.shared.call(uid, call, SHORT).await.map(drop)
+    }
+
+    /// Starts a script at an event of a session.
+    pub async fn event(
+        &self,
+        uid: u32,
+        id: &SessionId,
+        event: &str,
+        script: String,
+        env: BTreeMap<String, String>,
+    ) -> Result<(), Problem> {
+        let call = LinkCall::Event {
+            id: id.clone(),
+            event: event.to_owned(),
+            script,
+            env,
+        };
+        self.shared.call(uid, call, SHORT).await.map(drop)
+    }
 }
 
 impl Shared {

@@ -14,6 +14,7 @@ use fastx_core::wire::ticket::Mode;
 use fastx_lifecycle::clock;
 use jiff::Timestamp;
 
+use super::happen::Event;
 use super::{Admission, Sessions, shares, start};
 use crate::locks::lock;
 use crate::logins::{User, Want};
@@ -117,7 +118,9 @@ impl Sessions {
                 let name = name.unwrap_or_default();
                 let session = self.hub().params(uid, id, name, params).await?;
                 self.link_report(uid, &session);
-                Ok(answer(self.own(id).unwrap_or(record)))
+                let record = self.own(id).unwrap_or(record);
+                self.happened(&record, Event::Params, &[]);
+                Ok(answer(record))
             }
             Act::Share {
                 login,

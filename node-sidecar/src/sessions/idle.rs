@@ -139,6 +139,29 @@ fn unviewed(own: &OwnSession, profile: &Profile, now: Timestamp) -> Outlook {
     outlook
 }
 
+/// What to show on the session's own screen when the warning is another one than `noticed` says, and for how many seconds.
+fn news(
+    noticed: &mut HashMap<SessionId, Timestamp>,
+    id: &SessionId,
+    warning: Option<&Planned>,
+    now: Timestamp,
+) -> Option<(String, u32)> {
+    if noticed.get(id) == warning.map(|w| &w.at) {
+        return None;
+    }
+    let Some(warning) = warning else {
+        noticed.remove(id);
+        return Some((String::new(), 0));
+    };
+    noticed.insert(id.clone(), warning.at);
+    let seconds = u32::try_from(warning.at.duration_since(now).as_secs()).unwrap_or(0);
+    let text = format!(
+        "{} To stay, press the button, move the mouse or type something.",
+        warning.text
+    );
+    Some((text, seconds.max(1)))
+}
+
 /// A limit as people say it; limits are round numbers.
 fn words(seconds: u64) -> String {
     let (number, unit) = match seconds {
@@ -180,6 +203,7 @@ pub(super) async fn run(sessions: Sessions, shutdown: Shutdown) {
     let mut steady = Steady::new(clock::now());
     sessions.announce_overdue(clock::now());
     let mut tried: HashMap<SessionId, Instant> = HashMap::new();
+    let mut noticed: HashMap<SessionId, Timestamp> = HashMap::new();
     loop {
         tokio::select! {
             () = shutdown.triggered() => return,
@@ -191,20 +215,26 @@ pub(super) async fn run(sessions: Sessions, shutdown: Shutdown) {
                 }
                 sessions.sweep_shares(now);
                 tried.retain(|_, at| at.elapsed() < AGAIN);
-                sessions.enforce(&mut tried, now);
+                sessions.enforce(&mut tried, &mut noticed, now);
             }
         }
     }
 }
 
 impl Sessions {
-    fn enforce(&self, tried: &mut HashMap<SessionId, Instant>, now: Timestamp) {
+    fn enforce(
+        &self,
+        tried: &mut HashMap<SessionId, Instant>,
+        noticed: &mut HashMap<SessionId, Timestamp>,
+        now: Timestamp,
+    ) {
         let current = self.inner.parts.configuration.current();
         let live: Vec<OwnSession> = lock(&self.inner.registry)
             .iter()
             .filter(|s| s.record.state.is_live())
             .cloned()
             .collect();
+        noticed.retain(|id, _| live.iter().any(|own| own.record.id == *id));
         for own in live {
             let Some(profile) = current.profile(&own.record.profile) else {
                 continue;
@@ -212,6 +242,9 @@ impl Sessions {
             let id = own.record.id.clone();
             let outlook = outlook(&own, &profile, self.inner.viewers.last_input(&id), now);
             self.note(&own.record, &outlook);
+            if let Some((text, seconds)) = news(noticed, &id, outlook.warning.as_ref(), now) {
+                self.notice(&own, text, seconds);
+            }
             match outlook.due {
                 None => {}
                 Some(Due::Disconnect(why)) => {
@@ -239,6 +272,17 @@ impl Sessions {
             own.record.idle_since = outlook.idle_since;
             own.record.ends.clone_from(&outlook.ends);
             own.record.warning.clone_from(&outlook.warning);
+        });
+    }
+
+    /// Says on the session's own screen what is about to happen, or takes that away.
+    fn notice(&self, own: &OwnSession, text: String, seconds: u32) {
+        let (hub, uid, id) = (self.hub().clone(), own.uid, own.record.id.clone());
+        tokio::spawn(async move {
+            if let Err(problem) = hub.notice(uid, &id, text, seconds).await {
+                // The web client shows the warning all the same.
+                tracing::debug!(session = %id, %problem, "a notice is not shown in the session");
+            }
         });
     }
 
@@ -404,6 +448,26 @@ mod tests {
         assert!(steady.jumped(later(604), at(86_400)));
         assert!(!steady.jumped(later(606), at(86_402)));
         assert!(!steady.jumped(later(608), at(10)), "back is not ahead");
+    }
+
+    #[test]
+    fn a_warning_is_shown_once_and_taken_away_when_it_is_answered() {
+        let mut noticed = HashMap::new();
+        let id: SessionId = "0".repeat(16).parse().unwrap();
+        let warning = |at_second| Planned {
+            at: at(at_second),
+            text: "It ends.".to_owned(),
+        };
+        let mut look =
+            |warning: Option<Planned>, now| news(&mut noticed, &id, warning.as_ref(), at(now));
+        assert_eq!(look(None, 0), None);
+        let (text, seconds) = look(Some(warning(90)), 61).unwrap();
+        assert!(text.starts_with("It ends. To stay, press"), "{text}");
+        assert_eq!(seconds, 29);
+        assert_eq!(look(Some(warning(90)), 63), None);
+        assert_eq!(look(Some(warning(95)), 64).map(|n| n.1), Some(31));
+        assert_eq!(look(None, 65), Some((String::new(), 0)));
+        assert_eq!(look(None, 66), None);
     }
 
     #[test]

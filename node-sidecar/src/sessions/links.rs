@@ -1,5 +1,6 @@
 //! Takes in what the links of the node report.
 
+use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 
 use fastx_core::names::{LoginName, SessionId};
@@ -10,6 +11,7 @@ use fastx_lifecycle::shutdown::Shutdown;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::Sessions;
+use super::happen::Event;
 use crate::links::LinkEvent;
 use crate::locks::lock;
 
@@ -52,16 +54,30 @@ impl Sessions {
     /// Takes in one session; also used with the answers to calls.
     pub(super) fn link_report(&self, uid: u32, session: &LinkSession) {
         let allowed = |id: &SessionId, login: &LoginName| self.believable(uid, id, login);
-        let changed = lock(&self.inner.registry).report(uid, session, allowed, clock::now());
+        let (lived, changed) = {
+            let mut registry = lock(&self.inner.registry);
+            let lived = registry
+                .get(&session.start.id)
+                .is_some_and(|s| s.record.state.is_live());
+            (lived, registry.report(uid, session, allowed, clock::now()))
+        };
         if let Some(record) = changed {
-            note_end(&record);
+            self.note_end(&record, lived);
             self.tell(record);
         }
     }
 
     fn link_snapshot(&self, uid: u32, sessions: &[LinkSession]) {
         let allowed = |id: &SessionId, login: &LoginName| self.believable(uid, id, login);
-        let changed = lock(&self.inner.registry).snapshot(uid, sessions, allowed, clock::now());
+        let (lived, changed) = {
+            let mut registry = lock(&self.inner.registry);
+            let live = registry.iter().filter(|s| s.record.state.is_live());
+            let lived: HashSet<SessionId> = live.map(|s| s.record.id.clone()).collect();
+            (
+                lived,
+                registry.snapshot(uid, sessions, allowed, clock::now()),
+            )
+        };
         tracing::info!(
             uid,
             sessions = sessions.len(),
@@ -69,7 +85,7 @@ impl Sessions {
             "a link has reported what runs"
         );
         for record in changed {
-            note_end(&record);
+            self.note_end(&record, lived.contains(&record.id));
             self.tell(record);
         }
         let everybody = {
@@ -87,6 +103,16 @@ impl Sessions {
         }
     }
 
+    /// A session is over now that had `lived` before, or its record is only put right.
+    fn note_end(&self, record: &SessionRecord, lived: bool) {
+        if !lived || record.state.is_live() {
+            return;
+        }
+        tracing::info!(session = %record.id, login = %record.login, reason = %record.end_reason, "session ended");
+        let why = record.end_reason.lines().next().unwrap_or_default();
+        self.happened(record, Event::Terminate, &[("FASTX_END_REASON", why)]);
+    }
+
     /// Whether a session that only the link knows of is one of this node: its login belongs here, and its id to nobody else.
     fn believable(&self, uid: u32, id: &SessionId, login: &LoginName) -> bool {
         let elsewhere =
@@ -98,11 +124,5 @@ impl Sessions {
             tracing::warn!(uid, session = %id, %login, elsewhere, "a link reported a session that is not one of this node's users");
         }
         ours && !elsewhere
-    }
-}
-
-fn note_end(record: &SessionRecord) {
-    if !record.state.is_live() {
-        tracing::info!(session = %record.id, login = %record.login, reason = %record.end_reason, "session ended");
     }
 }

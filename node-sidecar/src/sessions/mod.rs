@@ -3,6 +3,7 @@
 mod act;
 mod choose;
 mod geometry;
+mod happen;
 mod idle;
 mod links;
 mod lookup;

@@ -16,6 +16,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
 use super::choose::Question;
+use super::happen::Event;
 use super::registry::{Begun, OwnSession};
 use super::{Sessions, geometry};
 use crate::configuration::Current;
@@ -195,6 +196,7 @@ impl Sessions {
             registry.set_in_flight(&id, true);
             (begun, InFlight(self.clone(), id.clone()))
         };
+        let new = begun == Begun::New;
         match begun {
             Begun::New if !current.node.start_sessions => {
                 return Err(self.failed(&id, switched_off(&self.inner.parts.me)));
@@ -217,8 +219,13 @@ impl Sessions {
                 let metrics = &self.inner.parts.metrics;
                 metrics.took(Phase::Desktop, begun.elapsed());
                 self.link_report(uid, &session);
-                self.own(&id)
-                    .ok_or_else(|| Problem::internal("The session's record is gone."))
+                let record = self
+                    .own(&id)
+                    .ok_or_else(|| Problem::internal("The session's record is gone."))?;
+                if new && record.state.is_live() {
+                    self.happened(&record, Event::Start, &[]);
+                }
+                Ok(record)
             }
             Err(problem) => Err(self.failed(&id, problem)),
         }

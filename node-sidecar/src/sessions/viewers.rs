@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::Sessions;
+use super::happen::Event;
 use super::shares::{Admission, TIME_OVER};
 use crate::locks::lock;
 
@@ -266,7 +267,8 @@ impl Sessions {
             }
             viewers.push(viewer.clone());
         }
-        self.viewers_changed(id, |record| record.last_connect = Some(now));
+        let record = self.viewers_changed(id, |record| record.last_connect = Some(now));
+        self.viewer_event(record.as_ref(), Event::Connect, &viewer);
         Ok(ViewerGuard {
             sessions: self.clone(),
             id: id.clone(),
@@ -275,14 +277,28 @@ impl Sessions {
         })
     }
 
-    fn viewers_changed(&self, id: &SessionId, more: impl FnOnce(&mut SessionRecord)) {
+    fn viewer_event(&self, record: Option<&SessionRecord>, event: Event, viewer: &Viewer) {
+        if let Some(record) = record.filter(|record| record.state.is_live()) {
+            self.happened(
+                record,
+                event,
+                &[("FASTX_VIEWER", viewer.shown.login.as_str())],
+            );
+        }
+    }
+
+    fn viewers_changed(
+        &self,
+        id: &SessionId,
+        more: impl FnOnce(&mut SessionRecord),
+    ) -> Option<SessionRecord> {
         self.edit(id, |own| {
             // Read under the lock of the records: of two who come or go at once, the last one to write is right.
             let shown = self.inner.viewers.shown(id);
             own.record.viewers = u32::try_from(shown.len()).unwrap_or(u32::MAX);
             own.record.viewer_list = shown;
             more(&mut own.record);
-        });
+        })
     }
 }
 
@@ -298,8 +314,10 @@ impl Drop for ViewerGuard {
                 }
             }
         }
-        self.sessions.viewers_changed(&self.id, |record| {
+        let sessions = &self.sessions;
+        let record = sessions.viewers_changed(&self.id, |record| {
             record.last_disconnect = Some(clock::now());
         });
+        sessions.viewer_event(record.as_ref(), Event::Disconnect, &self.viewer);
     }
 }

@@ -16,6 +16,7 @@ mod clipboard;
 mod displays;
 mod endings;
 mod events;
+mod happenings;
 mod hostile;
 mod joins;
 mod logins;

@@ -68,6 +68,15 @@ impl Link {
             LinkCall::OpenDisplay { id } => self.open_display(&id),
             LinkCall::Params { id, name, params } => self.params(&id, name, params),
             LinkCall::Log { id, bytes } => self.log(&id, bytes),
+            LinkCall::Notice { id, text, seconds } => {
+                self.notice(&self.known(&id)?, &text, seconds)
+            }
+            LinkCall::Event {
+                id,
+                event,
+                script,
+                env,
+            } => self.event(&self.known(&id)?, &event, &script, &env),
             LinkCall::Ping => Ok(Done::default()),
         }
     }

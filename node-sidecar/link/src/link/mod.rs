@@ -1,5 +1,6 @@
 //! The link: tells the node what runs and does what the node asks, as the user.
 
+mod beside;
 mod calls;
 mod single;
 mod tracking;
@@ -24,6 +25,7 @@ use crate::clock::Stopwatch;
 use crate::environment::Environment;
 use crate::folders::Folders;
 use crate::store::Store;
+use crate::wire::ProcessRecord;
 use crate::{detach, faults, frames, journal, output, xserver};
 pub(crate) use calls::wake;
 use single::Held;
@@ -57,6 +59,10 @@ struct Link {
     /// Supervisors that this link has started, to be reaped.
     children: Mutex<Vec<Child>>,
     calls: AtomicUsize,
+    /// Notices on the screens of sessions.
+    notices: Mutex<BTreeMap<SessionId, ProcessRecord>>,
+    /// Notices and event scripts that run.
+    beside: Arc<AtomicUsize>,
     /// Says to others that this link runs, and whether it has reached the node.
     held: Held,
 }
@@ -107,6 +113,8 @@ pub(crate) fn run(dir: &Path, environment: Environment) -> ExitCode {
         turns: Mutex::default(),
         children: Mutex::default(),
         calls: AtomicUsize::new(0),
+        notices: Mutex::default(),
+        beside: Arc::default(),
         held,
     });
     link.find_sessions();

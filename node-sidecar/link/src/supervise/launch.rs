@@ -18,15 +18,12 @@ use super::Supervisor;
 use crate::clock::{self, Deadline};
 use crate::processes::{self, Watched};
 use crate::wire::ProcessRecord;
-use crate::{detach, faults, journal, output, store, xauthority, xserver};
+use crate::{faults, journal, output, store, surroundings, xauthority, xserver};
 
 /// How long the X server may take; the first start on a busy machine takes seconds.
 const DISPLAY: Duration = Duration::from_secs(10);
 /// How long the bus may take before the program starts without it.
 const BUS: Duration = Duration::from_secs(2);
-/// Names of the bus socket and of `XDG_RUNTIME_DIR` in the runtime folder.
-const BUS_SOCKET: &str = "bus";
-const RUN: &str = "run";
 
 impl Supervisor {
     /// Starts everything; returns once the program runs.
@@ -48,7 +45,10 @@ impl Supervisor {
         let failed = |e: std::io::Error| faults::folder(&runtime.to_string_lossy(), &e);
         let _ = fs::remove_file(runtime.join(xserver::SOCKET));
         xauthority::make(&runtime.join(xserver::XAUTHORITY)).map_err(failed)?;
-        match DirBuilder::new().mode(0o700).create(runtime.join(RUN)) {
+        match DirBuilder::new()
+            .mode(0o700)
+            .create(runtime.join(surroundings::RUN))
+        {
             Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => Err(failed(e)),
             _ => Ok(()),
         }
@@ -135,7 +135,10 @@ impl Supervisor {
             let mut command = self.session_command(&program);
             command
                 .args(["--session", "--nofork", "--nopidfile"])
-                .arg(format!("--address={}", self.bus_address()))
+                .arg(format!(
+                    "--address={}",
+                    surroundings::bus_address(&self.state)
+                ))
                 .arg(format!("--print-address={}", address.as_raw_fd()));
             let log = output::open(&self.log(output::PROGRAM))?;
             Ok((self.spawn(command, &log)?, ready))
@@ -155,13 +158,6 @@ impl Supervisor {
         }
     }
 
-    fn bus_address(&self) -> String {
-        format!(
-            "unix:path={}",
-            self.state.runtime.join(BUS_SOCKET).display()
-        )
-    }
-
     fn spawn_program(&self, has_bus: bool) -> std::io::Result<ProcessRecord> {
         let start = &self.state.session.start;
         let mut command = self.session_command("/bin/sh".as_ref());
@@ -170,7 +166,10 @@ impl Supervisor {
             .arg(&start.command)
             .env("FASTX_ROLE", "program");
         if has_bus {
-            command.env("DBUS_SESSION_BUS_ADDRESS", self.bus_address());
+            command.env(
+                "DBUS_SESSION_BUS_ADDRESS",
+                surroundings::bus_address(&self.state),
+            );
         }
         let own = [processes::MARK, "DISPLAY", "XAUTHORITY", "FASTX_ROLE"];
         command.envs(
@@ -185,38 +184,7 @@ impl Supervisor {
 
     /// A command in the environment of the session.
     fn session_command(&self, program: &std::path::Path) -> Command {
-        let runtime = &self.state.runtime;
-        let mut command = Command::new(program);
-        // What belongs to a desktop around the link would lead programs out of this one.
-        for foreign in [
-            "DBUS_SESSION_BUS_ADDRESS",
-            "WAYLAND_DISPLAY",
-            "SESSION_MANAGER",
-            xserver::FLAGS_VARIABLE,
-            detach::KEEP,
-        ] {
-            command.env_remove(foreign);
-        }
-        command
-            .env("DISPLAY", &self.state.session.display)
-            .env("XAUTHORITY", runtime.join(xserver::XAUTHORITY))
-            .env("XDG_RUNTIME_DIR", runtime.join(RUN))
-            .env("XDG_SESSION_TYPE", "x11")
-            .env("HOME", &self.environment.home)
-            .env("USER", &self.environment.user)
-            .env("LOGNAME", &self.environment.user);
-        // A user without an entry in passwd has no shell for terminals to start.
-        let unset = |name: &str| !self.environment.variables.contains_key(OsStr::new(name));
-        if unset("SHELL") {
-            let shell = self.environment.find("bash");
-            command.env("SHELL", shell.unwrap_or_else(|| "/bin/sh".into()));
-        }
-        if self.environment.home.is_dir() {
-            command.current_dir(&self.environment.home);
-        } else {
-            command.current_dir("/");
-        }
-        command
+        surroundings::command(&self.environment, &self.state, program)
     }
 
     /// Starts a process of the session: own group, output to a file, nothing to read.

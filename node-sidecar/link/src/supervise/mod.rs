@@ -304,7 +304,12 @@ impl Supervisor {
     }
 
     fn bound_logs(&self) {
-        for name in [output::PROGRAM, output::XSERVER, output::SUPERVISOR] {
+        for name in [
+            output::PROGRAM,
+            output::XSERVER,
+            output::SUPERVISOR,
+            output::EVENTS,
+        ] {
             if let Err(error) = output::bound(&self.log(name)) {
                 journal::warn(format!("{name} cannot be cut: {error}"));
             }

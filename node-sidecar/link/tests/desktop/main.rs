@@ -1,6 +1,8 @@
 //! The link as a process, with real X servers.
 
 #[cfg(test)]
+mod beside;
+#[cfg(test)]
 mod init;
 #[cfg(test)]
 mod sessions;

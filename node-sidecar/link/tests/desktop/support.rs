@@ -198,6 +198,32 @@ impl Node {
         Ok(session.expect("an end answers with the session"))
     }
 
+    /// Runs a script at an event.
+    pub(crate) fn event(
+        &mut self,
+        id: &SessionId,
+        event: &str,
+        script: &str,
+    ) -> Result<(), Problem> {
+        let call = LinkCall::Event {
+            id: id.clone(),
+            event: event.to_owned(),
+            script: script.to_owned(),
+            env: pairs(&[("FASTX_VIEWER", "grace"), ("LD_PRELOAD", "/x")]),
+        };
+        self.call(call).map(drop)
+    }
+
+    /// Shows a notice; an empty one takes it away.
+    pub(crate) fn notice(&mut self, id: &SessionId, text: &str) {
+        let call = LinkCall::Notice {
+            id: id.clone(),
+            text: text.to_owned(),
+            seconds: 60,
+        };
+        self.call(call).unwrap();
+    }
+
     pub(crate) fn log(&mut self, id: &SessionId) -> String {
         let (id, bytes) = (id.clone(), 100_000);
         self.call(LinkCall::Log { id, bytes }).unwrap().1

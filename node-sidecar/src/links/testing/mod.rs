@@ -39,7 +39,12 @@ struct Desktop {
     refusal: Mutex<Option<Problem>>,
     display: Mutex<Option<PathBuf>>,
     outgoing: Mutex<Option<mpsc::UnboundedSender<Outgoing>>>,
+    events: Mutex<Vec<Happened>>,
+    notices: Mutex<Vec<String>>,
 }
+
+/// A script that was to be run: event, script, and what it was told.
+pub type Happened = (String, String, BTreeMap<String, String>);
 
 /// Plays the link of the user that the test runs as. Dropping it hangs up.
 #[derive(Debug)]
@@ -112,6 +117,16 @@ impl FakeLink {
         if let Some(session) = self.desktop.end(id, reason) {
             self.desktop.report(session);
         }
+    }
+
+    /// Scripts that were to be run, in order.
+    pub fn events(&self) -> Vec<Happened> {
+        lock(&self.desktop.events).clone()
+    }
+
+    /// Notices that were to be shown, in order; empty ones took the one before away.
+    pub fn notices(&self) -> Vec<String> {
+        lock(&self.desktop.notices).clone()
     }
 
     /// Shows every further viewer the real display at this socket.
@@ -257,6 +272,16 @@ async fn answer(
                 (or_missing(desktop.params(&id, name, params)), None)
             }
             LinkCall::Log { .. } => (text("what the program printed\n"), None),
+            LinkCall::Notice { text: notice, .. } => {
+                lock(&desktop.notices).push(notice);
+                (text(""), None)
+            }
+            LinkCall::Event {
+                event, script, env, ..
+            } => {
+                lock(&desktop.events).push((event, script, env));
+                (text(""), None)
+            }
             LinkCall::Ping => (text(""), None),
         };
         let _ = outgoing.send((FromLink::Answer { call, result }, descriptor));
