@@ -58,6 +58,8 @@ pub enum Command {
     Why(Session),
     /// What a session's programs printed, or what a service on this host logs
     Logs(Logs),
+    /// The settings of the cluster; for admins
+    Config(Config),
     /// Find out what is wrong with this host
     Doctor(Doctor),
     /// Print the completion of a shell
@@ -201,6 +203,52 @@ pub enum Service {
     Manager,
 }
 
+/// Settings.
+#[derive(Debug, Args)]
+pub struct Config {
+    /// What to do with them
+    #[command(subcommand)]
+    pub act: ConfigAct,
+}
+
+/// What to do with settings.
+#[derive(Debug, Subcommand)]
+pub enum ConfigAct {
+    /// Print them as JSON
+    Get {
+        /// Whose
+        #[arg(value_enum)]
+        scope: Scope,
+    },
+    /// Replace them, after the difference was shown and agreed to
+    Set(SetConfig),
+}
+
+/// New settings.
+#[derive(Debug, Args)]
+pub struct SetConfig {
+    /// Whose
+    #[arg(value_enum)]
+    pub scope: Scope,
+    /// File with all settings as JSON, as `get` prints them; `-` is standard input
+    pub file: PathBuf,
+    /// Show the difference and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask
+    #[arg(long, short, conflicts_with = "dry_run")]
+    pub yes: bool,
+}
+
+/// Whose settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Scope {
+    /// Of all servers
+    Global,
+    /// Of the server that answers at the address
+    Local,
+}
+
 /// Where the doctor looks.
 #[derive(Debug, Args)]
 pub struct Doctor {
@@ -248,6 +296,9 @@ mod tests {
         assert!(ok("fastxctl start --command xterm"));
         assert!(!ok("fastxctl start"));
         assert!(!ok("fastxctl start desktop --command xterm"));
+        assert!(ok("fastxctl config set global - --yes"));
+        assert!(!ok("fastxctl config set global"));
+        assert!(!ok("fastxctl config get everything"));
         assert!(!ok("fastxctl login --fingerprint aa --ca-file b"));
     }
 }

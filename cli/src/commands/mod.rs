@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod config;
 mod connect;
 mod find;
 mod login;
@@ -56,6 +57,7 @@ pub async fn run(
                 Command::Connect(options) => {
                     connect::connect(&api, &account.trust, &options, output).await?;
                 }
+                Command::Config(options) => config::run(&api, &options, output).await?,
                 Command::Why(options) => why::why(&api, &options, output).await?,
                 Command::Logs(options) => logs::session(&api, &options, output).await?,
                 Command::Completion { .. } | Command::Doctor(_) | Command::Login(_) => {}

@@ -148,3 +148,48 @@ async fn a_wrong_password_keeps_nothing() {
     );
     assert_eq!(ada.logins(), "");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_admin_changes_settings_and_kubernetes_keeps_its_own() {
+    let mut cluster = Cluster::new().await;
+    cluster.part.roles.admin_users = vec!["ada".into()];
+    let node = cluster.node("a", &["ada"]).await;
+    let ada = Terminal::new("ada");
+    ada.signs_in(&node).await.unwrap();
+    let file = ada.home.path().join("settings.json");
+    let set = |options: &str| format!("config set global {} {options}", file.display());
+    let stored = ada.types("config get global").await.unwrap();
+    std::fs::write(&file, &stored).unwrap();
+    let said = ada.types(&set("--yes")).await.unwrap();
+    assert_eq!(said, "Nothing differs; nothing was changed.\n");
+
+    let with_generation = ada.types("-o json config get global").await.unwrap();
+    let mut wanted: Value = serde_json::from_str(&with_generation).unwrap();
+    wanted["document"]["message"] = "Back at noon.".into();
+    std::fs::write(&file, wanted.to_string()).unwrap();
+    let said = ada.types(&set("--dry-run")).await.unwrap();
+    assert!(said.contains("+  \"message\": \"Back at noon.\""), "{said}");
+    assert_eq!(ada.types("config get global").await.unwrap(), stored);
+    let unanswered = ada.types(&set("")).await.unwrap_err().to_string();
+    assert!(unanswered.contains("--yes"), "{unanswered}");
+    let said = ada.types(&set("--yes")).await.unwrap();
+    assert!(said.contains("Stored as revision"), "{said}");
+    let stored = ada.types("config get global").await.unwrap();
+    assert!(stored.contains("Back at noon."), "{stored}");
+
+    wanted["document"]["message"] = "Back at one.".into();
+    std::fs::write(&file, wanted.to_string()).unwrap();
+    let kind = async || match ada.types(&set("--yes")).await {
+        Err(Failure::Refused(refusal)) => refusal.problem,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(kind().await.kind, "config-changed", "it was read before");
+
+    cluster.part.managed_by = "desks/main".into();
+    cluster.configure().await;
+    cluster.settle(&[&node]).await;
+    std::fs::write(&file, &stored).unwrap();
+    let refused = kind().await;
+    assert_eq!(refused.kind, "managed-by-kubernetes");
+    assert!(refused.action.contains("desks/main"), "{refused:?}");
+}
