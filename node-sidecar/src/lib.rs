@@ -6,7 +6,7 @@
 //! | [`broker_file`], [`keys`], [`configuration`] | what the node is and runs |
 //! | [`moving`] | the configuration on its way from or to a cluster |
 //! | [`standalone`] | being a cluster of one |
-//! | [`system`] | what administrators change of it |
+//! | [`system`], [`scripts`] | what administrators change of it |
 //! | [`transport`], [`fleet`], [`heartbeat`] | its place in the cluster |
 //! | [`logins`], [`sessions`], [`display`], [`events`] | what it does for people |
 //! | [`signin`], [`ssh`] | how people prove to a host who they are |
@@ -40,6 +40,7 @@ pub mod node;
 pub mod peer;
 pub mod readings;
 pub mod retry;
+pub mod scripts;
 pub mod sessions;
 pub mod signin;
 pub mod ssh;

@@ -13,10 +13,12 @@ use fastx_core::wire::config::{
 };
 use fastx_core::wire::operations::{ConfigAnswer, ConfigEdit, ConfigEdited, ConfigGet};
 use fastx_core::wire::problem::Problem;
+use serde::Deserialize as _;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::logins::User;
+use crate::scripts;
 use crate::transport::Transport;
 
 /// Whom a document concerns.
@@ -81,6 +83,10 @@ pub async fn write(
         return Err(changed(&before));
     }
     check(scope, &content)?;
+    if *scope == Scope::Global {
+        let stored = ClusterPart::deserialize(&present).unwrap_or_default();
+        scripts::compile_new(&parse(&content)?, &stored.scripts).await?;
+    }
     let name = hash(&content);
     let mut root = RootDocument {
         generation: generation + 1,

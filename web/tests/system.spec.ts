@@ -37,6 +37,51 @@ test.describe("system", () => {
     expect(mock.state.system.global.scriptLimits, "what is not shown is kept").toMatchObject({ timeMs: 200 });
   });
 
+  test("checks a script where it is written before it is stored @look", async ({ page, mock, open }) => {
+    await open("/system/global", "chief");
+    await page.getByRole("button", { name: "Session start scripts" }).click();
+    await expect(page.getByText("No scripts are set up")).toBeVisible();
+    await page.getByRole("button", { name: "Add script" }).click();
+    await page.getByLabel("Id", { exact: true }).fill("mine");
+    const script = page.getByRole("textbox", { name: "Script", exact: true });
+    await script.fill("function choose(input) {\n  return ??!;\n}\n");
+    await page.getByRole("button", { name: "Check", exact: true }).click();
+    await expect(page.getByText("Line 2, column 12: unexpected token")).toBeVisible();
+    await expectAccessible(page);
+    await look(page, "system-script-fault");
+    await page.getByRole("button", { name: "Show line 2" }).click();
+    await expect(script).toBeFocused();
+    const marked = () =>
+      script.evaluate((box: HTMLTextAreaElement) => box.value.slice(box.selectionStart, box.selectionEnd));
+    expect(await marked()).toBe("  return ??!;");
+    await script.fill("function choose(input) {\n  return null;\n}\n");
+    await expect(page.getByText("unexpected token")).toHaveCount(0);
+    // Leaving the field checks it, too.
+    await script.blur();
+    await expect(page.getByText("It compiles.")).toBeVisible();
+    await page.getByRole("button", { name: "Review and save" }).click();
+    await page.getByRole("button", { name: "Save for all servers" }).click();
+    await expect(page.getByText("Saved for all servers")).toBeVisible();
+    expect(mock.state.system.global.scripts).toMatchObject([{ name: "mine", actions: ["session/start"] }]);
+  });
+
+  test("keeps scripts at events of a profile's sessions @look", async ({ page, mock, open }) => {
+    await open("/system/global", "chief");
+    await page.getByRole("button", { name: "Profiles" }).click();
+    await page.getByText("Scripts at events", { exact: true }).first().click();
+    await page.getByLabel("When a viewer comes").first().fill("pactl set-sink-mute 0 false");
+    await expect(page.getByText("Scripts at events (1)")).toBeVisible();
+    await expectAccessible(page);
+    await look(page, "system-events");
+    await page.getByRole("button", { name: "Review and save" }).click();
+    await page.getByRole("button", { name: "Save for all servers" }).click();
+    await expect(page.getByText("Saved for all servers")).toBeVisible();
+    expect(mock.state.system.global.profiles).toMatchObject([
+      { name: "default", eventScripts: { connect: "pactl set-sink-mute 0 false" } },
+      { name: "gpu" },
+    ]);
+  });
+
   test("guards what is not saved", async ({ page, open }) => {
     await open("/system/local", "chief");
     await expect(page.getByText("holds on node-1.lab.example.org only")).toBeVisible();

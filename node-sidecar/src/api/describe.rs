@@ -10,6 +10,31 @@ const SESSION_ID: &str = "^[0-9a-f]{16}$";
 /// A server's name.
 const SERVER_ID: &str = "^[A-Za-z0-9_-]{1,63}$";
 
+/// What may go wrong on the way to a session.
+const OF_SESSIONS: [(&str, &str); 2] = [
+    (
+        "502",
+        "`link-broken`: the desktop side answered something unusable",
+    ),
+    (
+        "504",
+        "The session's server, or the desktop side, did not answer in time",
+    ),
+];
+
+/// What a start may come to besides.
+const OF_A_START: [(&str, &str); 3] = [
+    (
+        "428",
+        "`authentication-required`: open a link on `serverId` first, then repeat this under the same key",
+    ),
+    ("429", "`too-many-sessions`"),
+    (
+        "507",
+        "`session-folder`: the session's files cannot be written",
+    ),
+];
+
 /// Operation that makes something, where its id is in the answer, and what can be done with it.
 const LINKS: [(&str, &str, &str, &str, &[&str]); 4] = [
     (
@@ -132,24 +157,12 @@ fn refusals(path: &str, operation: &mut Value) {
         ]);
     }
     let of_sessions = path.starts_with("/api/v1/sessions/") && !path.ends_with("/display");
-    if of_sessions || operation["operationId"] == "startSession" {
-        all.extend([
-            (
-                "502",
-                "`link-broken`: the desktop side answered something unusable",
-            ),
-            (
-                "504",
-                "The session's server, or the desktop side, did not answer in time",
-            ),
-        ]);
+    let starts = operation["operationId"] == "startSession";
+    if of_sessions || starts {
+        all.extend(OF_SESSIONS);
     }
-    if operation["operationId"] == "startSession" {
-        all.extend([
-            ("428", "`authentication-required`: open a link on `serverId` first, then repeat this under the same key"),
-            ("429", "`too-many-sessions`"),
-            ("507", "`session-folder`: the session's files cannot be written"),
-        ]);
+    if starts {
+        all.extend(OF_A_START);
     }
     let Some(responses) = operation
         .get_mut("responses")

@@ -53,6 +53,7 @@ fn system_routes() -> Router<Node> {
             "/system/local",
             get(system::get_local).put(system::put_local),
         )
+        .route("/system/scripts/check", post(system::check_script))
         .layer(DefaultBodyLimit::max(MAX_SETTINGS))
 }
 

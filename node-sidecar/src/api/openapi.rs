@@ -53,6 +53,7 @@ use super::{
         system::put_global,
         system::get_local,
         system::put_local,
+        system::check_script,
         serve,
     ),
     components(schemas(
@@ -96,7 +97,7 @@ mod tests {
     fn every_operation_describes_its_refusals() {
         let document: Value = serde_json::from_str(&document()).unwrap();
         let paths = document["paths"].as_object().unwrap();
-        assert_eq!(paths.len(), 31);
+        assert_eq!(paths.len(), 32);
         for (path, operations) in paths {
             for (method, operation) in operations.as_object().unwrap() {
                 let public = path.ends_with("/info") || path.ends_with("/openapi.json");

@@ -70,6 +70,7 @@ const TABLE: &[(&str, &str, Access)] = {
         ("PUT", "/system/global", With(Configuration)),
         ("GET", "/system/local", With(Configuration)),
         ("PUT", "/system/local", With(Configuration)),
+        ("POST", "/system/scripts/check", With(Configuration)),
     ]
 };
 

@@ -5,7 +5,7 @@
 #![expect(clippy::panic, reason = "what the fuzzer says has many lines")]
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use fastx_lifecycle::env::{Process, Source as _};
@@ -18,7 +18,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 /// How long one run may take; usually well under a minute.
-const LIMIT: Duration = Duration::from_mins(5);
+const LIMIT: Duration = Duration::from_mins(10);
 /// How long the server may take to be there.
 const START: Duration = Duration::from_secs(30);
 /// What ends the login that asks, or may take its rights away: fuzzed last, with a login of its own.
@@ -31,12 +31,29 @@ const LAST: [&str; 4] = [
 /// Goes on for ever: its answers are what another test looks at.
 const ENDLESS: &str = "streamEvents";
 
-/// A program that ends with this.
-struct Child(std::process::Child);
+/// A server alone, in a folder of its own; both go with this.
+struct Server {
+    address: String,
+    dir: PathBuf,
+    program: Child,
+}
 
-impl Drop for Child {
+impl Drop for Server {
     fn drop(&mut self) {
-        let _gone = self.0.kill().and_then(|()| self.0.wait());
+        let _gone = self.program.kill().and_then(|()| self.program.wait());
+        let _removed = std::fs::remove_dir_all(&self.dir);
+    }
+}
+
+impl Server {
+    fn start() -> Result<Self, Failure> {
+        let dir = std::env::temp_dir().join(format!("fastx-api-{:08x}", rand::random::<u32>()));
+        let ports = free_ports()?;
+        Ok(Self {
+            address: format!("https://127.0.0.1:{}", ports[0]),
+            program: start(&dir, ports)?,
+            dir,
+        })
     }
 }
 
@@ -99,7 +116,7 @@ fn start(dir: &Path, ports: [u16; 2]) -> Result<Child, Failure> {
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .spawn()?;
-    Ok(Child(child))
+    Ok(child)
 }
 
 /// Makes the user of this process the one whom the server's sessions run as, and joins as their link.
@@ -133,7 +150,8 @@ fn own_uid() -> Result<u32, Failure> {
 }
 
 /// Runs the fuzzer; its words when it found something.
-async fn fuzz(address: &str, token: &str, which: &[&str], seed: &str) -> Result<(), Failure> {
+async fn fuzz(address: &str, dir: &Path, which: &[&str]) -> Result<(), Failure> {
+    let login = Person::sign_in(address, "root", "pw-root").await?;
     let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("api/schemathesis.toml");
     let mut command = tokio::process::Command::new(fuzzer()?);
     command
@@ -141,9 +159,11 @@ async fn fuzz(address: &str, token: &str, which: &[&str], seed: &str) -> Result<
         .arg(config)
         .args(["--no-color", "run"])
         .arg(format!("{address}/api/v1/openapi.json"))
-        .args(["--tls-verify", "false", "--seed", seed])
-        .args(["-H", &format!("Authorization: Bearer {token}")])
+        .args(["--tls-verify", "false", "--seed", "1"])
+        .args(["-H", &format!("Authorization: Bearer {}", login.token())])
         .args(which)
+        // It keeps what it found beside itself.
+        .current_dir(dir)
         .stdin(Stdio::null())
         .kill_on_drop(true);
     let done: Output = tokio::time::timeout(LIMIT, command.output())
@@ -163,31 +183,57 @@ async fn fuzz(address: &str, token: &str, which: &[&str], seed: &str) -> Result<
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_server_answers_as_its_document_says() -> Result<(), Failure> {
-    let dir = std::env::temp_dir().join(format!("fastx-api-{:08x}", rand::random::<u32>()));
-    let ports = free_ports()?;
-    let server = start(&dir, ports)?;
-    let address = format!("https://127.0.0.1:{}", ports[0]);
-    let _link = set_up(&address, &dir).await?;
-    let token = async || -> Result<String, Failure> {
-        Ok(Person::sign_in(&address, "root", "pw-root")
-            .await?
-            .token()
-            .to_owned())
-    };
-
+    let server = Server::start()?;
+    let _link = set_up(&server.address, &server.dir).await?;
     let others: Vec<&str> = LAST
         .iter()
         .chain([&ENDLESS])
         .flat_map(|id| ["--exclude-operation-id", id])
         .collect();
-    fuzz(&address, &token().await?, &others, "1").await?;
+    fuzz(&server.address, &server.dir, &others).await?;
     let last: Vec<&str> = LAST
         .iter()
         .flat_map(|id| ["--include-operation-id", id])
         .collect();
-    fuzz(&address, &token().await?, &last, "1").await?;
+    fuzz(&server.address, &server.dir, &last).await
+}
 
-    drop(server);
-    std::fs::remove_dir_all(&dir)?;
+/// A script is compiled by another process of the server's program, hence here.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_script_that_does_not_compile_is_not_stored() -> Result<(), Failure> {
+    let server = Server::start()?;
+    let admin = eventually(START, "the server lets its admin in", async || {
+        Person::sign_in(&server.address, "root", "pw-root").await
+    })
+    .await?;
+    let good = "function choose(input) {\n  return null;\n}";
+    let bad = "function choose(input) {\n  return ??!;\n}";
+    let check = async |source: &str| -> Result<Value, Failure> {
+        let body = json!({ "source": source });
+        let path = "/system/scripts/check";
+        admin.call(Method::POST, path, Some(body)).await
+    };
+    assert_eq!(check(good).await?, json!({"ok": true, "message": ""}));
+    let found = check(bad).await?;
+    assert_eq!((&found["ok"], &found["line"]), (&json!(false), &json!(2)));
+
+    let put = async |source: &str| -> Result<(u16, String), Failure> {
+        let mut settings: Value = admin.call(Method::GET, "/system/global", None).await?;
+        settings["document"]["scripts"] =
+            json!([{"name": "mine", "actions": ["session/start"], "source": source}]);
+        let change =
+            json!({"generation": settings["generation"], "document": settings["document"]});
+        let (status, text) = admin
+            .raw(Method::PUT, "/system/global", Some(change))
+            .await?;
+        Ok((status.as_u16(), text))
+    };
+    let (status, text) = put(bad).await?;
+    assert!(
+        status == 422 && text.contains("script-invalid") && text.contains("line 2"),
+        "{status} {text}"
+    );
+    let (status, text) = put(good).await?;
+    assert_eq!(status, 200, "{text}");
     Ok(())
 }

@@ -12,6 +12,7 @@ import type {
   NewToken,
   OneSession,
   Scope,
+  ScriptCheck,
   Share,
   ShareMode,
   SignInAnswer,
@@ -235,6 +236,10 @@ export const api = {
 
   saveSystem: (scope: Scope, change: SystemChange) =>
     json<SystemSettings>(`/system/${scope}`, { method: "PUT", body: change }),
+
+  /** Whether a script compiles; nothing is stored. */
+  checkScript: (source: string) =>
+    json<ScriptCheck>("/system/scripts/check", { method: "POST", body: { source } }),
 
   /** The open event stream, of everybody's sessions for managers; the caller reads its body. */
   async events(

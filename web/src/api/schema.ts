@@ -488,6 +488,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/system/scripts/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Whether a script compiles; nothing is stored */
+        post: operations["checkScript"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/tokens": {
         parameters: {
             query?: never;
@@ -602,7 +619,7 @@ export interface components {
         };
         /** @description A new name of a login. */
         ChangeToken: {
-            /** @description At most 200 bytes. */
+            /** @description At most 200 printable bytes. */
             label: string;
         };
         /** @description Ways to a session. */
@@ -700,7 +717,7 @@ export interface components {
              * Format: password
              * @description Password; with `ssh` it answers the first question for one, and without it the server asks.
              */
-            password?: string | null;
+            password?: string;
             /** @description With `ssh`: the server whose SSH service is asked; the one that answers when absent. */
             serverId?: string | null;
             /** @description Whether a program asks: the answer then brings the token, and no cookie is set. */
@@ -740,7 +757,7 @@ export interface components {
              * @description How long it lives, 1 to 90 days; 30 when absent.
              */
             days?: number | null;
-            /** @description What it is for. */
+            /** @description What it is for: at most 200 printable bytes. */
             label: string;
         };
         /** @description A sign-in provider, as the page shows it. */
@@ -791,31 +808,50 @@ export interface components {
             /** @description Sessions. */
             sessions: components["schemas"]["Session"][];
         };
-        /** @description A server; managers see all of it, others only the first three fields. */
-        Server: (components["schemas"]["ServerDetails"] | null) & {
+        /** @description Whether a script compiles. */
+        ScriptCheck: {
+            /**
+             * Format: int32
+             * @description Column of the fault, from 1; absent when it is not known.
+             */
+            column?: number | null;
+            /**
+             * Format: int32
+             * @description Line of the fault, from 1; absent when it is not known.
+             */
+            line?: number | null;
+            /** @description What is wrong with it; empty when it compiles. */
+            message: string;
+            /** @description Whether it does. */
+            ok: boolean;
+        };
+        /** @description A script to be tried. */
+        ScriptText: {
+            /** @description JavaScript of one function. */
+            source: string;
+        };
+        /** @description A server; managers see all of it, others only the first three fields: the rest is absent for them. */
+        Server: {
+            /** @description Boot of the last heartbeat. */
+            boot?: string | null;
             /** @description Host name for people. */
             hostname: string;
-            /** @description Whether it is there. */
-            online: boolean;
-            /** @description Its name. */
-            serverId: string;
-        };
-        /** @description What only managers see of a server. */
-        ServerDetails: {
-            /** @description Boot of the last heartbeat. */
-            boot: string;
             /**
              * Format: date-time
              * @description When a manager last heard of it.
              */
-            lastSeen: string;
+            lastSeen?: string | null;
+            /** @description Whether it is there. */
+            online: boolean;
             /**
              * Format: int64
              * @description Sequence of the last heartbeat.
              */
-            sequence: number;
+            sequence?: number | null;
             /** @description Everything that the server says about itself. */
-            server: Record<string, never>;
+            server?: Record<string, never> | null;
+            /** @description Its name. */
+            serverId: string;
         };
         /** @description Event `server`. */
         ServerEvent: {
@@ -1203,9 +1239,25 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "applications": [
+                     *         {
+                     *           "icon": "desktop",
+                     *           "name": "desktop",
+                     *           "profile": "",
+                     *           "title": "Desktop",
+                     *           "windowMode": "desktop"
+                     *         }
+                     *       ],
+                     *       "commandAllowed": true,
+                     *       "serverChoiceAllowed": false
+                     *     }
+                     */
                     "application/json": components["schemas"]["Applications"];
                 };
             };
+            /** @description Not signed in, or no longer */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -1214,6 +1266,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The user may not do this, or the page is a foreign one */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something that is needed does not answer; to be tried again */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -1248,6 +1310,16 @@ export interface operations {
                     "text/event-stream": string;
                 };
             };
+            /** @description A parameter is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not signed in, or no longer */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -1256,6 +1328,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The user may not do this, or the page is a foreign one */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something that is needed does not answer; to be tried again */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -1280,6 +1362,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "apiVersion": 1,
+                     *       "cluster": "Example desktops",
+                     *       "message": "Maintenance on Sunday.",
+                     *       "methods": [
+                     *         "ssh",
+                     *         "local"
+                     *       ],
+                     *       "oidc": null,
+                     *       "serverId": "alpha",
+                     *       "version": "0.1.0"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Info"];
                 };
             };
@@ -1294,6 +1390,14 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "login": "ada",
+                 *       "method": "local",
+                 *       "password": "correct horse battery staple",
+                 *       "token": true
+                 *     }
+                 */
                 "application/json": components["schemas"]["LoginRequest"];
             };
         };
@@ -1304,6 +1408,23 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "csrf": "h0u0LuIZ2JppdYaa28QT-OP3",
+                     *       "token": "eyJhbGciOiJFZERTQSJ9.e30.c2lnbmF0dXJl",
+                     *       "user": {
+                     *         "cluster": "Example desktops",
+                     *         "csrf": "h0u0LuIZ2JppdYaa28QT-OP3",
+                     *         "expires": "2026-05-04T20:00:00Z",
+                     *         "groups": [
+                     *           "staff"
+                     *         ],
+                     *         "login": "ada",
+                     *         "role": "user",
+                     *         "serverId": "alpha"
+                     *       }
+                     *     }
+                     */
                     "application/json": components["schemas"]["LoginAnswer"];
                 };
             };
@@ -1313,9 +1434,24 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "expires": "2026-05-04T08:02:00Z",
+                     *       "id": "c0ffee00c0ffee00",
+                     *       "instruction": "",
+                     *       "prompts": [
+                     *         {
+                     *           "echo": false,
+                     *           "text": "Verification code:"
+                     *         }
+                     *       ],
+                     *       "title": "ada@alpha"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Conversation"];
                 };
             };
+            /** @description The body is not JSON, or something in it is not valid */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -1344,6 +1480,33 @@ export interface operations {
             };
             /** @description No such server */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not said to be JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is missing, has the wrong type, or names what does not exist */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1383,6 +1546,13 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "answers": [
+                 *         "123456"
+                 *       ]
+                 *     }
+                 */
                 "application/json": components["schemas"]["Answers"];
             };
         };
@@ -1393,6 +1563,22 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "csrf": "h0u0LuIZ2JppdYaa28QT-OP3",
+                     *       "user": {
+                     *         "cluster": "Example desktops",
+                     *         "csrf": "h0u0LuIZ2JppdYaa28QT-OP3",
+                     *         "expires": "2026-05-04T20:00:00Z",
+                     *         "groups": [
+                     *           "staff"
+                     *         ],
+                     *         "login": "ada",
+                     *         "role": "user",
+                     *         "serverId": "alpha"
+                     *       }
+                     *     }
+                     */
                     "application/json": components["schemas"]["LoginAnswer"];
                 };
             };
@@ -1402,9 +1588,24 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "expires": "2026-05-04T08:02:00Z",
+                     *       "id": "c0ffee00c0ffee00",
+                     *       "instruction": "",
+                     *       "prompts": [
+                     *         {
+                     *           "echo": false,
+                     *           "text": "Verification code:"
+                     *         }
+                     *       ],
+                     *       "title": "ada@alpha"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Conversation"];
                 };
             };
+            /** @description The body is not JSON, or something in it is not valid */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -1431,8 +1632,44 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description There is no such thing, or it is not the caller's */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `conversation-over` */
             410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not said to be JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is missing, has the wrong type, or names what does not exist */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1521,6 +1758,7 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description A parameter is not valid */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -1573,6 +1811,7 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description Not signed in, or no longer */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -1581,6 +1820,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The user may not do this, or the page is a foreign one */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -1589,6 +1829,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Something that is needed does not answer; to be tried again */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -1613,9 +1854,23 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "cluster": "Example desktops",
+                     *       "csrf": "h0u0LuIZ2JppdYaa28QT-OP3",
+                     *       "expires": "2026-05-04T20:00:00Z",
+                     *       "groups": [
+                     *         "staff"
+                     *       ],
+                     *       "login": "ada",
+                     *       "role": "user",
+                     *       "serverId": "alpha"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Me"];
                 };
             };
+            /** @description Not signed in, or no longer */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -1624,6 +1879,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The user may not do this, or the page is a foreign one */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something that is needed does not answer; to be tried again */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -1668,9 +1933,21 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "servers": [
+                     *         {
+                     *           "hostname": "alpha.example.org",
+                     *           "online": true,
+                     *           "serverId": "alpha"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["Servers"];
                 };
             };
+            /** @description Not signed in, or no longer */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -1679,6 +1956,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The user may not do this, or the page is a foreign one */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something that is needed does not answer; to be tried again */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -1694,7 +1981,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The server */
+                /**
+                 * @description The server
+                 * @example alpha
+                 */
                 serverId: string;
             };
             cookie?: never;
@@ -1707,6 +1997,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "expires": "2026-05-04T08:02:00Z",
+                     *       "id": "c0ffee00c0ffee00",
+                     *       "instruction": "",
+                     *       "prompts": [
+                     *         {
+                     *           "echo": false,
+                     *           "text": "Verification code:"
+                     *         }
+                     *       ],
+                     *       "title": "ada@alpha"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Conversation"];
                 };
             };
@@ -1717,6 +2021,7 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description Not signed in, or no longer */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -1734,6 +2039,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description There is no such thing, or it is not the caller's */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -1767,7 +2073,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description The server */
+                /**
+                 * @description The server
+                 * @example alpha
+                 */
                 serverId: string;
                 /** @description Name of the conversation */
                 conversation: string;
@@ -1776,6 +2085,13 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "answers": [
+                 *         "123456"
+                 *       ]
+                 *     }
+                 */
                 "application/json": components["schemas"]["Answers"];
             };
         };
@@ -1786,6 +2102,20 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "expires": "2026-05-04T08:02:00Z",
+                     *       "id": "c0ffee00c0ffee00",
+                     *       "instruction": "",
+                     *       "prompts": [
+                     *         {
+                     *           "echo": false,
+                     *           "text": "Verification code:"
+                     *         }
+                     *       ],
+                     *       "title": "ada@alpha"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Conversation"];
                 };
             };
@@ -1796,6 +2126,7 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description The body is not JSON, or something in it is not valid */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -1813,6 +2144,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The user may not do this, or the page is a foreign one */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -1821,6 +2153,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description There is no such thing, or it is not the caller's */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -1838,6 +2171,34 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not said to be JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is missing, has the wrong type, or names what does not exist */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something that is needed does not answer; to be tried again */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -1865,9 +2226,87 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "sessions": [
+                     *         {
+                     *           "application": "desktop",
+                     *           "changed": "2026-05-04T08:00:01Z",
+                     *           "command": "startxfce4",
+                     *           "display": ":1",
+                     *           "endReason": "",
+                     *           "endsReason": "",
+                     *           "geometry": "1600x900",
+                     *           "id": "3f9a51c07be2d846",
+                     *           "lastConnect": "2026-05-04T08:00:02Z",
+                     *           "login": "ada",
+                     *           "mine": true,
+                     *           "name": "Thesis",
+                     *           "params": {
+                     *             "project": "thesis"
+                     *           },
+                     *           "profile": "default",
+                     *           "serverId": "alpha",
+                     *           "serverName": "alpha.example.org",
+                     *           "shares": [],
+                     *           "started": "2026-05-04T08:00:00Z",
+                     *           "state": "running",
+                     *           "version": 1777881601000,
+                     *           "viewers": 1,
+                     *           "viewersList": [
+                     *             {
+                     *               "address": "192.0.2.17",
+                     *               "login": "ada",
+                     *               "mode": "control",
+                     *               "path": "direct",
+                     *               "since": "2026-05-04T08:00:02Z"
+                     *             }
+                     *           ]
+                     *         },
+                     *         {
+                     *           "application": "desktop",
+                     *           "changed": "2026-05-04T08:00:01Z",
+                     *           "command": "",
+                     *           "display": ":1",
+                     *           "endReason": "",
+                     *           "endsReason": "",
+                     *           "geometry": "1600x900",
+                     *           "id": "3f9a51c07be2d846",
+                     *           "lastConnect": "2026-05-04T08:00:02Z",
+                     *           "login": "ada",
+                     *           "mine": false,
+                     *           "name": "Thesis",
+                     *           "params": {},
+                     *           "profile": "default",
+                     *           "serverId": "alpha",
+                     *           "serverName": "alpha.example.org",
+                     *           "sharedWithMe": {
+                     *             "expires": "2026-05-04T10:00:00Z",
+                     *             "mode": "view"
+                     *           },
+                     *           "shares": [],
+                     *           "started": "2026-05-04T08:00:00Z",
+                     *           "state": "running",
+                     *           "version": 1777881601000,
+                     *           "viewers": 1,
+                     *           "viewersList": []
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["Sessions"];
                 };
             };
+            /** @description A parameter is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not signed in, or no longer */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -1876,6 +2315,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The user may not do this, or the page is a foreign one */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something that is needed does not answer; to be tried again */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -1898,6 +2347,13 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "application": "terminal",
+                 *       "geometry": "1600x900",
+                 *       "name": "Thesis"
+                 *     }
+                 */
                 "application/json": components["schemas"]["StartSession"];
             };
         };
@@ -1907,9 +2363,70 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "decision": {
+                     *         "action": "session/start",
+                     *         "at": "2026-05-04T08:00:00Z",
+                     *         "chosen": "alpha",
+                     *         "configRevision": "3201d02c47c5",
+                     *         "local": "alpha",
+                     *         "login": "ada",
+                     *         "servers": [
+                     *           {
+                     *             "by": "",
+                     *             "chosen": true,
+                     *             "reason": "It has the fewest sessions.",
+                     *             "serverId": "alpha"
+                     *           },
+                     *           {
+                     *             "by": "cluster",
+                     *             "chosen": false,
+                     *             "reason": "It is offline.",
+                     *             "serverId": "beta"
+                     *           }
+                     *         ],
+                     *         "steps": [
+                     *           {
+                     *             "detail": "alpha",
+                     *             "micros": 412,
+                     *             "outcome": "chose",
+                     *             "script": "fewest"
+                     *           }
+                     *         ]
+                     *       },
+                     *       "session": {
+                     *         "application": "desktop",
+                     *         "changed": "2026-05-04T08:00:01Z",
+                     *         "command": "startxfce4",
+                     *         "display": ":1",
+                     *         "endReason": "",
+                     *         "endsReason": "",
+                     *         "geometry": "1600x900",
+                     *         "id": "3f9a51c07be2d846",
+                     *         "lastConnect": "2026-05-04T08:00:02Z",
+                     *         "login": "ada",
+                     *         "mine": true,
+                     *         "name": "Thesis",
+                     *         "params": {
+                     *           "project": "thesis"
+                     *         },
+                     *         "profile": "default",
+                     *         "serverId": "alpha",
+                     *         "serverName": "alpha.example.org",
+                     *         "shares": [],
+                     *         "started": "2026-05-04T08:00:00Z",
+                     *         "state": "running",
+                     *         "version": 1777881601000,
+                     *         "viewers": 0,
+                     *         "viewersList": []
+                     *       }
+                     *     }
+                     */
                     "application/json": components["schemas"]["StartedSession"];
                 };
             };
+            /** @description A parameter is not valid */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -1918,6 +2435,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Not signed in, or no longer */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -1926,6 +2444,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The user may not do this, or the page is a foreign one */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -1943,7 +2462,53 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not said to be JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is missing, has the wrong type, or names what does not exist */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `authentication-required`: open a link on `serverId` first, then repeat this under the same key */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too-many-sessions` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `link-broken`: the desktop side answered something unusable */
+            502: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1960,6 +2525,24 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The session's server, or the desktop side, did not answer in time */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `session-folder`: the session's files cannot be written */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     getSession: {
@@ -1967,6 +2550,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example 3f9a51c07be2d846 */
                 id: string;
             };
             cookie?: never;
@@ -1978,9 +2562,54 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "session": {
+                     *         "application": "desktop",
+                     *         "changed": "2026-05-04T08:00:01Z",
+                     *         "command": "startxfce4",
+                     *         "display": ":1",
+                     *         "endReason": "",
+                     *         "endsReason": "",
+                     *         "geometry": "1600x900",
+                     *         "id": "3f9a51c07be2d846",
+                     *         "lastConnect": "2026-05-04T08:00:02Z",
+                     *         "limits": {
+                     *           "clipboard": "both",
+                     *           "disconnectIdleSeconds": 0,
+                     *           "endDisconnectedSeconds": 604800,
+                     *           "maxGeometry": "3840x2160"
+                     *         },
+                     *         "login": "ada",
+                     *         "mine": true,
+                     *         "name": "Thesis",
+                     *         "params": {
+                     *           "project": "thesis"
+                     *         },
+                     *         "profile": "default",
+                     *         "serverId": "alpha",
+                     *         "serverName": "alpha.example.org",
+                     *         "shares": [],
+                     *         "started": "2026-05-04T08:00:00Z",
+                     *         "state": "running",
+                     *         "version": 1777881601000,
+                     *         "viewers": 1,
+                     *         "viewersList": [
+                     *           {
+                     *             "address": "192.0.2.17",
+                     *             "login": "ada",
+                     *             "mode": "control",
+                     *             "path": "direct",
+                     *             "since": "2026-05-04T08:00:02Z"
+                     *           }
+                     *         ]
+                     *       }
+                     *     }
+                     */
                     "application/json": components["schemas"]["OneSession"];
                 };
             };
+            /** @description Not signed in, or no longer */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -1989,6 +2618,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The user may not do this, or the page is a foreign one */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or it is not the caller's */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -1997,7 +2636,26 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `link-broken`: the desktop side answered something unusable */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something that is needed does not answer; to be tried again */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The session's server, or the desktop side, did not answer in time */
+            504: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2009,9 +2667,13 @@ export interface operations {
     };
     terminateSession: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Why, for the owner: shown with the ended session. */
+                reason?: string;
+            };
             header?: never;
             path: {
+                /** @example 3f9a51c07be2d846 */
                 id: string;
             };
             cookie?: never;
@@ -2025,6 +2687,16 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description A parameter is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not signed in, or no longer */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2033,6 +2705,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The user may not do this, or the page is a foreign one */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2041,6 +2714,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description There is no such thing, or it is not the caller's */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2049,7 +2723,26 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `link-broken`: the desktop side answered something unusable */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something that is needed does not answer; to be tried again */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The session's server, or the desktop side, did not answer in time */
+            504: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2064,12 +2757,21 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example 3f9a51c07be2d846 */
                 id: string;
             };
             cookie?: never;
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "name": "Thesis",
+                 *       "params": {
+                 *         "project": "thesis"
+                 *       }
+                 *     }
+                 */
                 "application/json": components["schemas"]["ChangeSession"];
             };
         };
@@ -2079,9 +2781,48 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "session": {
+                     *         "application": "desktop",
+                     *         "changed": "2026-05-04T08:00:01Z",
+                     *         "command": "startxfce4",
+                     *         "display": ":1",
+                     *         "endReason": "",
+                     *         "endsReason": "",
+                     *         "geometry": "1600x900",
+                     *         "id": "3f9a51c07be2d846",
+                     *         "lastConnect": "2026-05-04T08:00:02Z",
+                     *         "login": "ada",
+                     *         "mine": true,
+                     *         "name": "Thesis",
+                     *         "params": {
+                     *           "project": "thesis"
+                     *         },
+                     *         "profile": "default",
+                     *         "serverId": "alpha",
+                     *         "serverName": "alpha.example.org",
+                     *         "shares": [],
+                     *         "started": "2026-05-04T08:00:00Z",
+                     *         "state": "running",
+                     *         "version": 1777881601000,
+                     *         "viewers": 1,
+                     *         "viewersList": [
+                     *           {
+                     *             "address": "192.0.2.17",
+                     *             "login": "ada",
+                     *             "mode": "control",
+                     *             "path": "direct",
+                     *             "since": "2026-05-04T08:00:02Z"
+                     *           }
+                     *         ]
+                     *       }
+                     *     }
+                     */
                     "application/json": components["schemas"]["OneSession"];
                 };
             };
+            /** @description The body is not JSON, or something in it is not valid */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -2090,6 +2831,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Not signed in, or no longer */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2098,6 +2840,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The user may not do this, or the page is a foreign one */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2106,6 +2849,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description There is no such thing, or it is not the caller's */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2122,6 +2866,25 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not said to be JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is missing, has the wrong type, or names what does not exist */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -2130,7 +2893,26 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `link-broken`: the desktop side answered something unusable */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something that is needed does not answer; to be tried again */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The session's server, or the desktop side, did not answer in time */
+            504: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2145,12 +2927,18 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example 3f9a51c07be2d846 */
                 id: string;
             };
             cookie?: never;
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "mode": "control"
+                 *     }
+                 */
                 "application/json": components["schemas"]["ConnectRequest"];
             };
         };
@@ -2160,9 +2948,24 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "attempt": "9c1d2e3f4a5b6c7d",
+                     *       "candidates": [
+                     *         {
+                     *           "expires": "2026-05-04T08:00:32Z",
+                     *           "kind": "direct",
+                     *           "ticket": "eyJ2IjoxfQ.c2lnbmF0dXJl",
+                     *           "url": "wss://alpha.example.org:3300/api/v1/sessions/3f9a51c07be2d846/display"
+                     *         }
+                     *       ],
+                     *       "mode": "control"
+                     *     }
+                     */
                     "application/json": components["schemas"]["ConnectAnswer"];
                 };
             };
+            /** @description The body is not JSON, or something in it is not valid */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -2171,6 +2974,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Not signed in, or no longer */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2179,6 +2983,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The user may not do this, or the page is a foreign one */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2187,6 +2992,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description There is no such thing, or it is not the caller's */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2203,7 +3009,53 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not said to be JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is missing, has the wrong type, or names what does not exist */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `link-broken`: the desktop side answered something unusable */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something that is needed does not answer; to be tried again */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The session's server, or the desktop side, did not answer in time */
+            504: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2218,6 +3070,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example 3f9a51c07be2d846 */
                 id: string;
             };
             cookie?: never;
@@ -2229,9 +3082,42 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "action": "session/start",
+                     *       "at": "2026-05-04T08:00:00Z",
+                     *       "chosen": "alpha",
+                     *       "configRevision": "3201d02c47c5",
+                     *       "local": "alpha",
+                     *       "login": "ada",
+                     *       "servers": [
+                     *         {
+                     *           "by": "",
+                     *           "chosen": true,
+                     *           "reason": "It has the fewest sessions.",
+                     *           "serverId": "alpha"
+                     *         },
+                     *         {
+                     *           "by": "cluster",
+                     *           "chosen": false,
+                     *           "reason": "It is offline.",
+                     *           "serverId": "beta"
+                     *         }
+                     *       ],
+                     *       "steps": [
+                     *         {
+                     *           "detail": "alpha",
+                     *           "micros": 412,
+                     *           "outcome": "chose",
+                     *           "script": "fewest"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["Decision"];
                 };
             };
+            /** @description Not signed in, or no longer */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2240,6 +3126,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The user may not do this, or the page is a foreign one */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or it is not the caller's */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2248,7 +3144,26 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `link-broken`: the desktop side answered something unusable */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something that is needed does not answer; to be tried again */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The session's server, or the desktop side, did not answer in time */
+            504: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2263,6 +3178,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example 3f9a51c07be2d846 */
                 id: string;
             };
             cookie?: never;
@@ -2275,6 +3191,7 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description Not signed in, or no longer */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2283,6 +3200,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The user may not do this, or the page is a foreign one */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2291,6 +3209,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description There is no such thing, or it is not the caller's */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2299,7 +3218,26 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `link-broken`: the desktop side answered something unusable */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something that is needed does not answer; to be tried again */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The session's server, or the desktop side, did not answer in time */
+            504: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2314,6 +3252,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example 3f9a51c07be2d846 */
                 id: string;
             };
             cookie?: never;
@@ -2328,6 +3267,15 @@ export interface operations {
                 content?: never;
             };
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or it is not the caller's */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2350,6 +3298,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example 3f9a51c07be2d846 */
                 id: string;
             };
             cookie?: never;
@@ -2361,9 +3310,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "text": "xfce4-session: started\n"
+                     *     }
+                     */
                     "application/json": components["schemas"]["LogText"];
                 };
             };
+            /** @description Not signed in, or no longer */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2372,6 +3327,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The user may not do this, or the page is a foreign one */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2380,6 +3336,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description There is no such thing, or it is not the caller's */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2396,7 +3353,26 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `link-broken`: the desktop side answered something unusable */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something that is needed does not answer; to be tried again */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The session's server, or the desktop side, did not answer in time */
+            504: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2411,6 +3387,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example 3f9a51c07be2d846 */
                 id: string;
             };
             cookie?: never;
@@ -2424,6 +3401,7 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description Not signed in, or no longer */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2432,6 +3410,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The user may not do this, or the page is a foreign one */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or it is not the caller's */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2449,7 +3437,26 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `link-broken`: the desktop side answered something unusable */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something that is needed does not answer; to be tried again */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The session's server, or the desktop side, did not answer in time */
+            504: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2462,11 +3469,12 @@ export interface operations {
     getScreenshot: {
         parameters: {
             query?: {
-                /** @description Largest width, pixels; 320 when absent. */
+                /** @description Largest width, pixels; 320 when absent, and never more than 640. */
                 width?: number;
             };
             header?: never;
             path: {
+                /** @example 3f9a51c07be2d846 */
                 id: string;
             };
             cookie?: never;
@@ -2488,6 +3496,16 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description A parameter is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not signed in, or no longer */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2496,6 +3514,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The user may not do this, or the page is a foreign one */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2504,6 +3523,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description There is no such thing, or it is not the caller's */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2520,7 +3540,26 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `link-broken`: the desktop side answered something unusable */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something that is needed does not answer; to be tried again */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The session's server, or the desktop side, did not answer in time */
+            504: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2535,12 +3574,20 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example 3f9a51c07be2d846 */
                 id: string;
             };
             cookie?: never;
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "login": "grace",
+                 *       "minutes": 60,
+                 *       "mode": "view"
+                 *     }
+                 */
                 "application/json": components["schemas"]["ShareRequest"];
             };
         };
@@ -2550,9 +3597,19 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "expires": "2026-05-04T09:00:00Z",
+                     *       "guests": [],
+                     *       "id": "7d6e5f40",
+                     *       "login": "grace",
+                     *       "mode": "view"
+                     *     }
+                     */
                     "application/json": components["schemas"]["Share"];
                 };
             };
+            /** @description The body is not JSON, or something in it is not valid */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -2561,6 +3618,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Not signed in, or no longer */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2569,6 +3627,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The user may not do this, or the page is a foreign one */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2577,6 +3636,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description There is no such thing, or it is not the caller's */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2602,6 +3662,25 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not said to be JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is missing, has the wrong type, or names what does not exist */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -2610,7 +3689,26 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `link-broken`: the desktop side answered something unusable */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something that is needed does not answer; to be tried again */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The session's server, or the desktop side, did not answer in time */
+            504: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2625,6 +3723,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example 3f9a51c07be2d846 */
                 id: string;
                 share: string;
             };
@@ -2638,6 +3737,7 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description Not signed in, or no longer */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2646,6 +3746,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The user may not do this, or the page is a foreign one */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2654,6 +3755,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description There is no such thing, or it is not the caller's */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2662,7 +3764,26 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `link-broken`: the desktop side answered something unusable */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something that is needed does not answer; to be tried again */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The session's server, or the desktop side, did not answer in time */
+            504: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2677,6 +3798,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example 3f9a51c07be2d846 */
                 id: string;
             };
             cookie?: never;
@@ -2688,9 +3810,42 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "session": {
+                     *         "application": "desktop",
+                     *         "changed": "2026-05-04T08:00:01Z",
+                     *         "command": "startxfce4",
+                     *         "display": ":1",
+                     *         "endReason": "",
+                     *         "endsReason": "",
+                     *         "geometry": "1600x900",
+                     *         "id": "3f9a51c07be2d846",
+                     *         "idleSince": "2026-05-04T09:00:00Z",
+                     *         "lastConnect": "2026-05-04T08:00:02Z",
+                     *         "lastDisconnect": "2026-05-04T09:00:00Z",
+                     *         "login": "ada",
+                     *         "mine": true,
+                     *         "name": "Thesis",
+                     *         "params": {
+                     *           "project": "thesis"
+                     *         },
+                     *         "profile": "default",
+                     *         "serverId": "alpha",
+                     *         "serverName": "alpha.example.org",
+                     *         "shares": [],
+                     *         "started": "2026-05-04T08:00:00Z",
+                     *         "state": "running",
+                     *         "version": 1777881601000,
+                     *         "viewers": 0,
+                     *         "viewersList": []
+                     *       }
+                     *     }
+                     */
                     "application/json": components["schemas"]["OneSession"];
                 };
             };
+            /** @description Not signed in, or no longer */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2699,6 +3854,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The user may not do this, or the page is a foreign one */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2707,6 +3863,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description There is no such thing, or it is not the caller's */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -2723,7 +3880,26 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `link-broken`: the desktop side answered something unusable */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something that is needed does not answer; to be tried again */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The session's server, or the desktop side, did not answer in time */
+            504: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2749,10 +3925,25 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "sessionId": "3f9a51c07be2d846"
+                     *     }
+                     */
                     "application/json": components["schemas"]["AcceptedShare"];
                 };
             };
+            /** @description Not signed in, or no longer */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The user may not do this, or the page is a foreign one */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2778,6 +3969,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Something that is needed does not answer; to be tried again */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2802,9 +3994,45 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "document": {
+                     *         "applications": [
+                     *           {
+                     *             "command": "xterm",
+                     *             "icon": "terminal",
+                     *             "name": "terminal",
+                     *             "title": "Terminal",
+                     *             "windowMode": "rootless"
+                     *           }
+                     *         ],
+                     *         "displayName": "Example desktops",
+                     *         "methods": [
+                     *           "local"
+                     *         ],
+                     *         "profiles": [
+                     *           {
+                     *             "clipboard": "both",
+                     *             "name": "default"
+                     *           }
+                     *         ],
+                     *         "roles": {
+                     *           "adminGroups": [
+                     *             "fastx-admins"
+                     *           ]
+                     *         },
+                     *         "schema": 1
+                     *       },
+                     *       "generation": 7,
+                     *       "managedBy": "",
+                     *       "revision": "3201d02c47c5",
+                     *       "scope": "global"
+                     *     }
+                     */
                     "application/json": components["schemas"]["SystemSettings"];
                 };
             };
+            /** @description Not signed in, or no longer */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2813,6 +4041,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The user may not do this, or the page is a foreign one */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2821,6 +4050,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Something that is needed does not answer; to be tried again */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2840,6 +4070,38 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "document": {
+                 *         "applications": [
+                 *           {
+                 *             "command": "xterm",
+                 *             "icon": "terminal",
+                 *             "name": "terminal",
+                 *             "title": "Terminal",
+                 *             "windowMode": "rootless"
+                 *           }
+                 *         ],
+                 *         "displayName": "Example desktops",
+                 *         "methods": [
+                 *           "local"
+                 *         ],
+                 *         "profiles": [
+                 *           {
+                 *             "clipboard": "both",
+                 *             "name": "default"
+                 *           }
+                 *         ],
+                 *         "roles": {
+                 *           "adminGroups": [
+                 *             "fastx-admins"
+                 *           ]
+                 *         },
+                 *         "schema": 1
+                 *       },
+                 *       "generation": 6
+                 *     }
+                 */
                 "application/json": components["schemas"]["SystemChange"];
             };
         };
@@ -2849,9 +4111,54 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "document": {
+                     *         "applications": [
+                     *           {
+                     *             "command": "xterm",
+                     *             "icon": "terminal",
+                     *             "name": "terminal",
+                     *             "title": "Terminal",
+                     *             "windowMode": "rootless"
+                     *           }
+                     *         ],
+                     *         "displayName": "Example desktops",
+                     *         "methods": [
+                     *           "local"
+                     *         ],
+                     *         "profiles": [
+                     *           {
+                     *             "clipboard": "both",
+                     *             "name": "default"
+                     *           }
+                     *         ],
+                     *         "roles": {
+                     *           "adminGroups": [
+                     *             "fastx-admins"
+                     *           ]
+                     *         },
+                     *         "schema": 1
+                     *       },
+                     *       "generation": 7,
+                     *       "managedBy": "",
+                     *       "revision": "3201d02c47c5",
+                     *       "scope": "global"
+                     *     }
+                     */
                     "application/json": components["schemas"]["SystemSettings"];
                 };
             };
+            /** @description The body is not JSON, or something in it is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not signed in, or no longer */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2860,6 +4167,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The user may not do this, or the page is a foreign one */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2877,6 +4185,25 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not said to be JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `config-part-invalid`, `script-invalid` */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -2885,6 +4212,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Something that is needed does not answer; to be tried again */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2909,9 +4237,28 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "document": {
+                     *         "directConnections": true,
+                     *         "hostname": "alpha.example.org",
+                     *         "logins": true,
+                     *         "schema": 1,
+                     *         "startSessions": true,
+                     *         "staticData": {
+                     *           "gpu": true
+                     *         }
+                     *       },
+                     *       "generation": 7,
+                     *       "managedBy": "",
+                     *       "revision": "3201d02c47c5",
+                     *       "scope": "local"
+                     *     }
+                     */
                     "application/json": components["schemas"]["SystemSettings"];
                 };
             };
+            /** @description Not signed in, or no longer */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2920,6 +4267,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The user may not do this, or the page is a foreign one */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2928,6 +4276,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Something that is needed does not answer; to be tried again */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2947,6 +4296,21 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "document": {
+                 *         "directConnections": true,
+                 *         "hostname": "alpha.example.org",
+                 *         "logins": true,
+                 *         "schema": 1,
+                 *         "startSessions": true,
+                 *         "staticData": {
+                 *           "gpu": true
+                 *         }
+                 *       },
+                 *       "generation": 6
+                 *     }
+                 */
                 "application/json": components["schemas"]["SystemChange"];
             };
         };
@@ -2956,9 +4320,37 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "document": {
+                     *         "directConnections": true,
+                     *         "hostname": "alpha.example.org",
+                     *         "logins": true,
+                     *         "schema": 1,
+                     *         "startSessions": true,
+                     *         "staticData": {
+                     *           "gpu": true
+                     *         }
+                     *       },
+                     *       "generation": 7,
+                     *       "managedBy": "",
+                     *       "revision": "3201d02c47c5",
+                     *       "scope": "local"
+                     *     }
+                     */
                     "application/json": components["schemas"]["SystemSettings"];
                 };
             };
+            /** @description The body is not JSON, or something in it is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not signed in, or no longer */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -2967,6 +4359,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The user may not do this, or the page is a foreign one */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -2984,6 +4377,25 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not said to be JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `config-part-invalid` */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -2992,6 +4404,106 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Something that is needed does not answer; to be tried again */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    checkScript: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "source": "function choose(input) {\n  return input.servers[0].serverId;\n}"
+                 *     }
+                 */
+                "application/json": components["schemas"]["ScriptText"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "column": 7,
+                     *       "line": 2,
+                     *       "message": "unexpected token",
+                     *       "ok": false
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ScriptCheck"];
+                };
+            };
+            /** @description The body is not JSON, or something in it is not valid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not signed in, or no longer */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The user may not do this, or the page is a foreign one */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not said to be JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is missing, has the wrong type, or names what does not exist */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something that is needed does not answer; to be tried again */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3021,9 +4533,27 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "more": false,
+                     *       "tokens": [
+                     *         {
+                     *           "address": "192.0.2.17",
+                     *           "current": false,
+                     *           "expires": "2026-06-03T08:00:00Z",
+                     *           "id": "5b0f3c5a9d4e4b1f8f6a2a7d6e3c1b0a",
+                     *           "issued": "2026-05-04T08:00:00Z",
+                     *           "issuer": "alpha",
+                     *           "label": "backup",
+                     *           "method": "local"
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["Tokens"];
                 };
             };
+            /** @description A parameter is not valid */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -3032,6 +4562,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Not signed in, or no longer */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3040,6 +4571,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The user may not do this, or the page is a foreign one */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3048,6 +4580,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Something that is needed does not answer; to be tried again */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3067,6 +4600,12 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "days": 30,
+                 *       "label": "backup"
+                 *     }
+                 */
                 "application/json": components["schemas"]["NewToken"];
             };
         };
@@ -3077,9 +4616,16 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "id": "5b0f3c5a9d4e4b1f8f6a2a7d6e3c1b0a",
+                     *       "token": "eyJhbGciOiJFZERTQSJ9.e30.c2lnbmF0dXJl"
+                     *     }
+                     */
                     "application/json": components["schemas"]["MadeToken"];
                 };
             };
+            /** @description The body is not JSON, or something in it is not valid */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -3088,6 +4634,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Not signed in, or no longer */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3105,6 +4652,34 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not said to be JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is missing, has the wrong type, or names what does not exist */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something that is needed does not answer; to be tried again */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3133,6 +4708,7 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description Not signed in, or no longer */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3141,6 +4717,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The user may not do this, or the page is a foreign one */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or it is not the caller's */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3149,6 +4735,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Something that is needed does not answer; to be tried again */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3171,6 +4758,11 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "label": "laptop"
+                 *     }
+                 */
                 "application/json": components["schemas"]["ChangeToken"];
             };
         };
@@ -3181,6 +4773,7 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description The body is not JSON, or something in it is not valid */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -3189,6 +4782,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Not signed in, or no longer */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3197,6 +4791,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The user may not do this, or the page is a foreign one */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing, or it is not the caller's */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -3205,6 +4809,34 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is not said to be JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A field is missing, has the wrong type, or names what does not exist */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something that is needed does not answer; to be tried again */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3229,9 +4861,23 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    /**
+                     * @example {
+                     *       "more": false,
+                     *       "users": [
+                     *         {
+                     *           "lastSignIn": "2026-05-04T08:00:00Z",
+                     *           "login": "ada",
+                     *           "sessions": 1,
+                     *           "tokens": 2
+                     *         }
+                     *       ]
+                     *     }
+                     */
                     "application/json": components["schemas"]["Users"];
                 };
             };
+            /** @description Not signed in, or no longer */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -3240,6 +4886,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The user may not do this, or the page is a foreign one */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -3248,6 +4895,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Something that is needed does not answer; to be tried again */
             503: {
                 headers: {
                     [name: string]: unknown;

@@ -1,19 +1,11 @@
 /** The documents of the node's HTTP API under their plain names; `schema.ts` is generated from `openapi.json`. */
-import type { MoreInfo } from "./coming.ts";
 import type { components } from "./schema.ts";
-
-export type {
-  Document,
-  Scope,
-  SystemChange,
-  SystemSettings,
-} from "./coming.ts";
 
 type Schemas = components["schemas"];
 
 export type Role = "user" | "manager" | "admin";
 
-export type Info = Schemas["Info"] & MoreInfo;
+export type Info = Schemas["Info"];
 /** The document says "a string" where only these are meant. */
 export type Me = Schemas["Me"] & { role: Role };
 export type SignInRequest = Omit<Schemas["LoginRequest"], "token">;
@@ -41,6 +33,12 @@ export type Decision = Schemas["Decision"];
 export type ViewMode = Schemas["ViewerMode"];
 export type Candidate = Schemas["Candidate"] & { kind: "direct" | "relay" };
 export type ConnectAnswer = Omit<Schemas["ConnectAnswer"], "candidates"> & { candidates: Candidate[] };
+export type Scope = "global" | "local";
+/** Settings by name; what this version does not know is kept. */
+export type Document = Record<string, unknown>;
+export type SystemSettings = Omit<Schemas["SystemSettings"], "document"> & { document: Document };
+export type SystemChange = Omit<Schemas["SystemChange"], "document"> & { document: Document };
+export type ScriptCheck = Schemas["ScriptCheck"];
 export type LogText = Schemas["LogText"];
 /** Problems that this page finds itself have no trace id. */
 export type Problem = Omit<Schemas["Problem"], "traceId"> & { traceId?: string };

@@ -239,7 +239,7 @@ fn notice_command(
     let mut command = found("notify-send")?;
     command.env("DBUS_SESSION_BUS_ADDRESS", surroundings::bus_address(state));
     command.args(["--urgency=critical", "--app-name=FastX"]);
-    command.arg(format!("--expire-time={}000", seconds));
+    command.arg(format!("--expire-time={seconds}000"));
     command.args(["--", "FastX", text]);
     Some(command)
 }

@@ -1,5 +1,6 @@
 //! The configuration as administrators see it.
 
+use fastx_balancer::CompileError;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -37,6 +38,44 @@ impl SystemDocument {
             revision: document.revision,
             managed_by: document.managed_by,
             document: content,
+        }
+    }
+}
+
+/// A script to be tried.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ScriptText {
+    /// JavaScript of one function.
+    #[schema(max_length = 65536)]
+    pub source: String,
+}
+
+/// Whether a script compiles.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ScriptCheck {
+    /// Whether it does.
+    pub ok: bool,
+    /// What is wrong with it; empty when it compiles.
+    pub message: String,
+    /// Line of the fault, from 1; absent when it is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
+    /// Column of the fault, from 1; absent when it is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub column: Option<u32>,
+}
+
+impl From<Result<(), CompileError>> for ScriptCheck {
+    fn from(compiled: Result<(), CompileError>) -> Self {
+        let error = compiled.err();
+        let at = error.as_ref().and_then(|error| error.at);
+        Self {
+            ok: error.is_none(),
+            message: error.map(|error| error.message).unwrap_or_default(),
+            line: at.map(|at| at.line),
+            column: at.map(|at| at.column),
         }
     }
 }

@@ -1,7 +1,7 @@
 /** The fields of the system screens; each shows one part of a draft and hands back what becomes of it. */
 import { Button, NativeSelect, TextInput } from "@mantine/core";
 import { IconPlus, IconTrash } from "@tabler/icons-react";
-import { type ReactNode, useId, useState } from "react";
+import { type ReactNode, type Ref, useId, useState } from "react";
 import classes from "./system.module.css";
 
 interface LinesProps {
@@ -41,12 +41,13 @@ interface AreaProps {
   hint?: string;
   error?: string | undefined;
   rows?: number;
+  box?: Ref<HTMLTextAreaElement>;
   value: string;
   onChange: (value: string) => void;
   onLeave?: () => void;
 }
 
-export function Area({ label, hint, error, rows = 3, value, onChange, onLeave }: AreaProps) {
+export function Area({ label, hint, error, rows = 3, box, value, onChange, onLeave }: AreaProps) {
   const id = useId();
   return (
     <div className={classes.area}>
@@ -58,6 +59,7 @@ export function Area({ label, hint, error, rows = 3, value, onChange, onLeave }:
       ) : null}
       <textarea
         id={id}
+        ref={box}
         rows={rows}
         className={classes.text}
         spellCheck={false}
@@ -139,6 +141,25 @@ export function Minutes({
       inputMode="decimal"
       value={String(value / 60)}
       onChange={event => onChange(Math.max(0, Math.round(Number(event.currentTarget.value) * 60)))}
+    />
+  );
+}
+
+/** A whole number. */
+export function Whole({
+  label,
+  hint,
+  value,
+  onChange,
+}: Omit<WordProps, "value" | "onChange"> & { value: number; onChange: (value: number) => void }) {
+  return (
+    <TextInput
+      label={label}
+      description={hint}
+      type="number"
+      step={1}
+      value={String(value)}
+      onChange={event => onChange(Math.round(Number(event.currentTarget.value)))}
     />
   );
 }

@@ -1,11 +1,13 @@
 /** The sections of the settings of all servers. */
 import { ActionIcon, Switch } from "@mantine/core";
 import { IconArrowDown, IconArrowUp } from "@tabler/icons-react";
+import { useState } from "react";
 import type { Document } from "../../api/types.ts";
 import { text } from "../../text.ts";
 import { Area, Choice, Lines, Minutes, Named, Word } from "./fields.tsx";
 import {
   type ApplicationSetting,
+  EVENTS,
   entries,
   list,
   type ProfileSetting,
@@ -234,10 +236,41 @@ export function ProfilesSection({ draft, wrong, change }: SectionProps) {
               value={item.endDisconnectedSeconds ?? 0}
               onChange={endDisconnectedSeconds => set({ endDisconnectedSeconds })}
             />
+            <Events scripts={item.eventScripts ?? {}} onChange={eventScripts => set({ eventScripts })} />
           </>
         )}
       </Named>
     </>
+  );
+}
+
+interface EventsProps {
+  scripts: NonNullable<ProfileSetting["eventScripts"]>;
+  onChange: (scripts: NonNullable<ProfileSetting["eventScripts"]>) => void;
+}
+
+/** Scripts at events of the profile's sessions: few profiles have any. */
+function Events({ scripts, onChange }: EventsProps) {
+  const set = EVENTS.filter(event => scripts[event]).length;
+  // From then on it is the reader who folds it: it must not close while the last script is deleted.
+  const [open] = useState(set > 0);
+  return (
+    <details className={classes.events} open={open}>
+      <summary>{labels.events(set)}</summary>
+      <p className={classes.hint}>{labels.eventsHint}</p>
+      {EVENTS.map(event => (
+        <Area
+          key={event}
+          label={labels.names[event]}
+          rows={2}
+          value={scripts[event] ?? ""}
+          onChange={script => {
+            const { [event]: _former, ...others } = scripts;
+            onChange(script ? { ...others, [event]: script } : others);
+          }}
+        />
+      ))}
+    </details>
   );
 }
 

@@ -17,6 +17,28 @@ export interface ProfileSetting {
   clipboard: string;
   disconnectIdleSeconds: number;
   endDisconnectedSeconds: number;
+  eventScripts?: Partial<Record<SessionEvent, string>>;
+}
+
+/** What a profile may have a script for. */
+export const EVENTS = ["start", "connect", "disconnect", "params", "terminate"] as const;
+export type SessionEvent = (typeof EVENTS)[number];
+
+export interface ScriptSetting {
+  name: string;
+  actions: string[];
+  order: number;
+  /** JavaScript of one function; empty with `builtin`. */
+  source: string;
+  builtin: string;
+}
+
+/** Where a line begins and ends in a text; lines count from 1. */
+export function lineAt(source: string, line: number): [number, number] {
+  const before = source.split("\n").slice(0, line - 1);
+  const from = before.reduce((sum, each) => sum + each.length + 1, 0);
+  const end = source.indexOf("\n", from);
+  return [Math.min(from, source.length), end < 0 ? source.length : end];
 }
 
 export const words = (document: Document, key: string): string =>
@@ -49,7 +71,7 @@ export type Wrong = Readonly<Record<string, string>>;
 export function wrongIn(document: Document): Wrong {
   const wrong: Record<string, string> = {};
   const told = text.system.wrong;
-  for (const key of ["applications", "profiles"] as const) {
+  for (const key of ["scripts", "applications", "profiles"] as const) {
     const seen = new Set<string>();
     entries<{ name?: string }>(document, key).forEach(({ name = "" }, index) => {
       if (!NAME.test(name)) wrong[`${key}.${index}.name`] = told.name;
@@ -57,6 +79,9 @@ export function wrongIn(document: Document): Wrong {
       seen.add(name);
     });
   }
+  entries<ScriptSetting>(document, "scripts").forEach(({ source = "", builtin = "" }, index) => {
+    if (!builtin && !source.trim()) wrong[`scripts.${index}.source`] = told.source;
+  });
   entries<ApplicationSetting>(document, "applications").forEach(({ command = "" }, index) => {
     if (!command.trim()) wrong[`applications.${index}.command`] = told.command;
   });

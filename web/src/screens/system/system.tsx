@@ -31,6 +31,7 @@ import {
 } from "./global.tsx";
 import { LocalDebugSection, ServerSection, StaticDataSection } from "./local.tsx";
 import { systemQuery } from "./query.ts";
+import { ScriptsSection } from "./scripts.tsx";
 import { wrongIn } from "./settings.ts";
 import classes from "./system.module.css";
 
@@ -38,7 +39,7 @@ const words = text.system;
 const route = getRouteApi("/signed-in/shell/system/$scope");
 
 const SECTIONS = {
-  global: ["signIn", "roles", "applications", "profiles", "debugging"],
+  global: ["signIn", "roles", "applications", "profiles", "scripts", "debugging"],
   local: ["server", "staticData", "debugging"],
 } as const;
 type Section = (typeof SECTIONS)[Scope][number];
@@ -176,6 +177,7 @@ const VIEWS: Record<Exclude<Section, "staticData" | "debugging">, ComponentType<
   roles: RolesSection,
   applications: ApplicationsSection,
   profiles: ProfilesSection,
+  scripts: ScriptsSection,
   server: ServerSection,
 };
 
