@@ -19,7 +19,8 @@ pub use authentication::{
 };
 pub use hosts::{HostTemplate, Hosts};
 pub use sessions::{
-    Application, Balancing, Clipboard, Members, Profile, Roles, ScriptLimits, Sessions, WindowMode,
+    Application, Balancing, Clipboard, EventScripts, Members, Profile, Roles, ScriptLimits,
+    Sessions, WindowMode,
 };
 pub use store::{ExternalStore, Store, StoreEngine};
 pub use transporter::{ExternalTransporter, Protocol, Transporter, TransporterType};

@@ -108,6 +108,9 @@ pub struct Profile {
         regex(pattern = r"^([0-9]{1,6}[smhd]){1,4}$")
     )]
     pub end_disconnected: Option<String>,
+    /// Scripts that run as a session's user when something happens to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event_scripts: Option<EventScripts>,
     /// Logins that may start sessions with it; everybody when neither `users` nor `groups` names anybody.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 256), inner(length(min = 1, max = 128)))]
@@ -118,6 +121,33 @@ pub struct Profile {
     #[schemars(length(max = 64), inner(length(min = 1, max = 128)))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub groups: Vec<String>,
+}
+
+/// Scripts that run as a session's user when something happens to it: by `/bin/sh -c`, or as a file of their own when
+/// they begin with `#!`. Nothing waits for them, and each has a minute.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct EventScripts {
+    /// Runs once the session's display is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16384))]
+    pub start: Option<String>,
+    /// Runs when a viewer has come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16384))]
+    pub connect: Option<String>,
+    /// Runs when a viewer has left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16384))]
+    pub disconnect: Option<String>,
+    /// Runs when the session's name or parameters were changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16384))]
+    pub params: Option<String>,
+    /// Runs when the session is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16384))]
+    pub terminate: Option<String>,
 }
 
 /// Which way the clipboard works.

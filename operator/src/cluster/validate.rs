@@ -5,7 +5,9 @@ mod bus;
 mod tls;
 
 use fastx_core::names::BusNamespace;
-use fastx_core::wire::config::{Application, Profile, RoleRules, ScriptLimits, Users};
+use fastx_core::wire::config::{
+    Application, EventScripts, Profile, RoleRules, ScriptLimits, Users,
+};
 use fastx_crds::FastXCluster;
 use fastx_crds::cluster::{Clipboard, Disruption, Hosts, Roles, Sessions, StoreEngine, WindowMode};
 use fastx_crds::conditions::Reason;
@@ -339,10 +341,26 @@ fn profiles(
                 .to_owned(),
                 disconnect_idle_seconds: seconds(&p.disconnect_idle, "disconnectIdle", 0)?,
                 end_disconnected_seconds: seconds(&p.end_disconnected, "endDisconnected", 0)?,
+                event_scripts: p
+                    .event_scripts
+                    .as_ref()
+                    .map(event_scripts)
+                    .unwrap_or_default(),
                 users: users(&p.users, &p.groups),
             })
         })
         .collect()
+}
+
+fn event_scripts(scripts: &fastx_crds::cluster::EventScripts) -> EventScripts {
+    let text = |script: &Option<String>| script.clone().unwrap_or_default();
+    EventScripts {
+        start: text(&scripts.start),
+        connect: text(&scripts.connect),
+        disconnect: text(&scripts.disconnect),
+        params: text(&scripts.params),
+        terminate: text(&scripts.terminate),
+    }
 }
 
 /// Limits of a script; what is unset comes from `fallback`.
