@@ -9,6 +9,7 @@ import { Empty } from "./empty.tsx";
 import classes from "./listing.module.css";
 import { ProblemView } from "./problem.tsx";
 import { type Fields, fits, type RowOrder, rowsToCsv, sorted } from "./rows.ts";
+import table from "./table.module.css";
 import { useWide } from "./use-wide.ts";
 
 export interface Column<T> extends Fields<T> {
@@ -161,8 +162,8 @@ interface TableProps<T> extends Props<T> {
 
 function Table<T>({ columns, shown, by, onSort, id, actions, wrong, title }: TableProps<T>) {
   return (
-    <div className={classes.scroll}>
-      <table className={classes.table} aria-label={title}>
+    <div className={table.scroll}>
+      <table className={table.table} aria-label={title}>
         <thead>
           <tr>
             {columns.map(column => (
@@ -172,7 +173,7 @@ function Table<T>({ columns, shown, by, onSort, id, actions, wrong, title }: Tab
                 data-figure={column.figure || undefined}
                 aria-sort={by.key === column.key ? (by.down ? "descending" : "ascending") : "none"}
               >
-                <UnstyledButton className={classes.sort} onClick={() => onSort(column)}>
+                <UnstyledButton className={table.sort} onClick={() => onSort(column)}>
                   {column.label}
                   {by.key !== column.key ? null : by.down ? (
                     <IconArrowDown size={13} aria-hidden />

@@ -11,6 +11,7 @@ import { text } from "../../text.ts";
 import { Confirm } from "../../ui/confirm.tsx";
 import { CopyButton } from "../../ui/copy.tsx";
 import dialog from "../../ui/dialog.module.css";
+import { NameDialog } from "../../ui/name-dialog.tsx";
 import { ProblemView } from "../../ui/problem.tsx";
 import { say } from "../../ui/toasts.tsx";
 import { When } from "../../ui/when.tsx";
@@ -140,48 +141,27 @@ interface TokenProps extends OpenProps {
 
 export function RenameTokenDialog({ token, opened, onClose }: TokenProps) {
   const refresh = useRefresh();
-  const [label, setLabel] = useState(token.label);
   const rename = useMutation({
-    mutationFn: () => api.renameToken(token.id, label.trim()),
+    mutationFn: (label: string) => api.renameToken(token.id, label),
     onSuccess: () => {
       refresh();
       onClose();
     },
   });
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    if (label.trim() === token.label) onClose();
-    else rename.mutate();
-  };
   return (
-    <Modal
+    <NameDialog
       opened={opened}
-      onClose={onClose}
       title={words.renameTitle(nameOf(token))}
-      closeButtonProps={{ "aria-label": text.common.close }}
-    >
-      <form className={dialog.body} onSubmit={submit}>
-        <TextInput
-          label={words.columns.label}
-          description={words.labelHint}
-          maxLength={LONGEST}
-          data-autofocus
-          autoComplete="off"
-          value={label}
-          onFocus={event => event.currentTarget.select()}
-          onChange={event => setLabel(event.currentTarget.value)}
-        />
-        {rename.isError ? <ProblemView error={rename.error} /> : null}
-        <div className={dialog.actions}>
-          <Button variant="default" onClick={onClose}>
-            {text.common.cancel}
-          </Button>
-          <Button type="submit" loading={rename.isPending}>
-            {text.session.save}
-          </Button>
-        </div>
-      </form>
-    </Modal>
+      label={words.columns.label}
+      hint={words.labelHint}
+      name={token.label}
+      longest={LONGEST}
+      mayBeEmpty
+      busy={rename.isPending}
+      error={rename.error}
+      onRename={rename.mutate}
+      onClose={onClose}
+    />
   );
 }
 

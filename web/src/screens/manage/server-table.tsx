@@ -3,11 +3,15 @@ import { UnstyledButton } from "@mantine/core";
 import { IconArrowDown, IconArrowUp } from "@tabler/icons-react";
 import type { Server } from "../../live/reducer.ts";
 import { text } from "../../text.ts";
+import table from "../../ui/table.module.css";
 import type { Column, Order } from "./list.ts";
 import { Load, Marks, Memory, Missing, Seen } from "./parts.tsx";
 import classes from "./server-table.module.css";
 
 const COLUMNS: readonly Column[] = ["server", "load", "memory", "sessions", "logins", "version", "seen"];
+
+/** Columns of numbers that are compared by their last digits. */
+const FIGURES: ReadonlySet<Column> = new Set(["sessions", "logins"]);
 
 interface Props {
   servers: readonly Server[];
@@ -18,18 +22,18 @@ interface Props {
 
 export function ServerTable({ servers, order, onSort, onOpen }: Props) {
   return (
-    <div className={classes.scroll}>
-      <table className={classes.table}>
+    <div className={table.scroll}>
+      <table className={table.table}>
         <thead>
           <tr>
             {COLUMNS.map(column => (
               <th
                 key={column}
                 scope="col"
-                data-column={column}
+                data-figure={FIGURES.has(column) || undefined}
                 aria-sort={order.column === column ? (order.down ? "descending" : "ascending") : "none"}
               >
-                <UnstyledButton className={classes.sort} onClick={() => onSort(column)}>
+                <UnstyledButton className={table.sort} onClick={() => onSort(column)}>
                   {text.servers.columns[column]}
                   {order.column !== column ? null : order.down ? (
                     <IconArrowDown size={13} aria-hidden />
@@ -72,8 +76,8 @@ function Row({ server, onOpen }: { server: Server; onOpen: () => void }) {
       <td>
         <Memory server={server} />
       </td>
-      <td data-column="sessions">{details?.sessions ?? 0}</td>
-      <td data-column="logins">{details?.loggedInUsers ?? 0}</td>
+      <td data-figure>{details?.sessions ?? 0}</td>
+      <td data-figure>{details?.loggedInUsers ?? 0}</td>
       <td>{details?.version || "–"}</td>
       <td>
         <Seen server={server} />
