@@ -9,9 +9,7 @@ use std::sync::Arc;
 
 use fastx_bus::{Bus, Hub};
 use fastx_core::names::{CallerId, ServerId};
-use fastx_core::wire::config::{
-    Application, ClusterPart, NodePart, Profile, RoleRules, RootDocument, hash,
-};
+use fastx_core::wire::config::{ClusterPart, NodePart, RootDocument, hash};
 use fastx_core::wire::management::ConfigPut;
 use fastx_lifecycle::health::Liveness;
 use fastx_lifecycle::memory;
@@ -129,40 +127,8 @@ fn hostname() -> String {
 
 /// What a new server starts with; administrators change it in the System section.
 fn first(me: &ServerId, hostname: &str) -> ConfigPut {
-    let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
-    let cluster = ClusterPart {
-        schema: 1,
-        display_name: hostname.to_owned(),
-        methods: names(&["local"]),
-        roles: RoleRules {
-            // Who may become root anyway.
-            admin_users: names(&["root"]),
-            admin_groups: names(&["sudo", "wheel", "fastx-admins"]),
-            ..RoleRules::default()
-        },
-        applications: vec![Application {
-            name: "terminal".to_owned(),
-            title: "Terminal".to_owned(),
-            command: "xterm".to_owned(),
-            icon: "terminal".to_owned(),
-            window_mode: "rootless".to_owned(),
-            ..Application::default()
-        }],
-        profiles: vec![Profile {
-            name: "default".to_owned(),
-            clipboard: "both".to_owned(),
-            ..Profile::default()
-        }],
-        ..ClusterPart::default()
-    };
-    let node = NodePart {
-        schema: 1,
-        hostname: hostname.to_owned(),
-        start_sessions: true,
-        logins: true,
-        direct_connections: true,
-        ..NodePart::default()
-    };
+    let cluster = ClusterPart::first(hostname, "local");
+    let node = NodePart::first(hostname);
     let mut parts = BTreeMap::new();
     let mut part = |value: serde_json::Value| {
         let name = hash(&value);

@@ -99,6 +99,38 @@ pub struct ClusterPart {
     pub managed_by: String,
 }
 
+impl ClusterPart {
+    /// What an installation outside Kubernetes starts with; administrators change it in the System section.
+    pub fn first(display_name: &str, method: &str) -> Self {
+        let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+        Self {
+            schema: 1,
+            display_name: display_name.to_owned(),
+            methods: names(&[method]),
+            roles: RoleRules {
+                // Who may become root anyway.
+                admin_users: names(&["root"]),
+                admin_groups: names(&["sudo", "wheel", "fastx-admins"]),
+                ..RoleRules::default()
+            },
+            applications: vec![Application {
+                name: "terminal".to_owned(),
+                title: "Terminal".to_owned(),
+                command: "xterm".to_owned(),
+                icon: "terminal".to_owned(),
+                window_mode: "rootless".to_owned(),
+                ..Application::default()
+            }],
+            profiles: vec![Profile {
+                name: "default".to_owned(),
+                clipboard: "both".to_owned(),
+                ..Profile::default()
+            }],
+            ..Self::default()
+        }
+    }
+}
+
 /// An OpenID Connect provider.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -342,6 +374,20 @@ pub struct NodePart {
     pub job_scheduling: String,
     /// Kubernetes name of the node, `namespace/name`; empty outside Kubernetes.
     pub managed_by: String,
+}
+
+impl NodePart {
+    /// What a server outside Kubernetes starts with: it takes part in everything.
+    pub fn first(hostname: &str) -> Self {
+        Self {
+            schema: 1,
+            hostname: hostname.to_owned(),
+            start_sessions: true,
+            logins: true,
+            direct_connections: true,
+            ..Self::default()
+        }
+    }
 }
 
 /// Who uses a node whose sessions all run as one Linux user.

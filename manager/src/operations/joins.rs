@@ -82,7 +82,12 @@ pub(crate) async fn ask(
     })
     .await?;
     let kept = kept.ok_or_else(|| Problem::internal("The request was not kept."))?;
-    answer(core, &admission, &kept)
+    let answer = answer(core, &admission, &kept)?;
+    // Where the operator signs, it writes the settings as well.
+    if admission.signing.is_some() && matches!(answer, JoinAnswer::Accepted { .. }) {
+        super::welcome::welcome(core, &kept).await?;
+    }
+    Ok(answer)
 }
 
 fn check(body: &JoinAsk) -> Result<(), Problem> {

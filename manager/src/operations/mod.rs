@@ -8,5 +8,6 @@ pub mod joins;
 pub(crate) mod passwords;
 pub(crate) mod sessions;
 pub(crate) mod tokens;
+mod welcome;
 
 pub use configuration::PutError;

@@ -3,12 +3,13 @@
 use fastx_bus::testing::Server;
 use fastx_bus::{Bus, Hub};
 use fastx_core::identity::{sign_node, user_key};
-use fastx_core::names::CallerId;
+use fastx_core::names::{CallerId, ServerId};
 use fastx_core::subject::Operation;
 use fastx_core::wire::broker::{BrokerConfig, Credentials};
+use fastx_core::wire::config::{ClusterPart, NodePart};
 use fastx_core::wire::fleet::FleetSnapshot;
 use fastx_core::wire::join::{Invitation, JoinAnswer, JoinAsk, JoinDecision, JoinState};
-use fastx_core::wire::operations::Empty;
+use fastx_core::wire::operations::{ConfigAnswer, ConfigGet, Empty};
 use fastx_core::wire::problem::Problem;
 use fastx_lifecycle::clock;
 use fastx_manager::operations::joins::{Admission, Discovery, list, settle};
@@ -168,6 +169,77 @@ async fn declared_waits_for_an_administrator() {
     decide(JoinState::Refused, 1).await;
     let refused = join(&host, &ask("a", 1, "host-a")).await.unwrap_err();
     assert_eq!(refused.kind, "join-refused");
+}
+
+/// The configuration in force: its generation, the cluster's part, and the part of a server.
+async fn settings(hub: &Hub, server: &str) -> (u64, ClusterPart, Option<NodePart>) {
+    let node = member(hub, server);
+    let get = async |hash: Option<String>| {
+        let answer: ConfigAnswer = node
+            .store(Operation::ConfigGet, &ConfigGet { hash })
+            .await
+            .unwrap();
+        answer
+    };
+    let root = get(None).await.root.unwrap();
+    let read = async |hash: String| get(Some(hash)).await.part.unwrap();
+    let cluster = serde_json::from_value(read(root.cluster).await).unwrap();
+    let own = match root.nodes.get(&server.parse::<ServerId>().unwrap()) {
+        Some(hash) => Some(serde_json::from_value(read(hash.clone()).await).unwrap()),
+        None => None,
+    };
+    (root.generation, cluster, own)
+}
+
+#[tokio::test]
+async fn a_host_that_joins_can_be_used_without_further_settings() {
+    let hub = Hub::new();
+    let (_manager, host) = site(&hub, Discovery::Any { most: 10 }, 5).await;
+    join(&host, &ask("a", 1, "a.example")).await.unwrap();
+    let (generation, cluster, own) = settings(&hub, "a").await;
+    assert_eq!((generation, cluster.methods), (1, vec!["ssh".to_owned()]));
+    assert!(cluster.roles.admin_groups.contains(&"sudo".to_owned()));
+    let own = own.unwrap();
+    assert!(own.start_sessions && own.logins && own.direct_connections);
+    assert_eq!(own.peer_urls, ["https://a.example:3300"]);
+
+    join(&host, &ask("b", 2, "b.example")).await.unwrap();
+    assert!(settings(&hub, "b").await.2.is_some());
+    join(&host, &ask("b", 2, "b.example")).await.unwrap();
+    assert_eq!(
+        settings(&hub, "b").await.0,
+        2,
+        "asking again changes nothing"
+    );
+}
+
+#[tokio::test]
+async fn settings_that_are_there_stay() {
+    let hub = Hub::new();
+    let (manager, host) = site(&hub, Discovery::Any { most: 10 }, 5).await;
+    let ours = ClusterPart {
+        display_name: "Ours".to_owned(),
+        ..ClusterPart::default()
+    };
+    let a: ServerId = "a".parse().unwrap();
+    manager
+        .put_config(&ours, &[(a, NodePart::default())].into())
+        .await;
+    join(&host, &ask("a", 1, "host-a")).await.unwrap();
+    let (generation, cluster, own) = settings(&hub, "a").await;
+    assert_eq!(
+        (generation, &cluster, own),
+        (1, &ours, Some(NodePart::default()))
+    );
+
+    // Where Kubernetes writes the settings, nobody else does.
+    let kubernetes = ClusterPart {
+        managed_by: "site/demo".to_owned(),
+        ..ours
+    };
+    manager.put_config(&kubernetes, &[].into()).await;
+    join(&host, &ask("c", 3, "host-c")).await.unwrap();
+    assert_eq!(settings(&hub, "c").await, (2, kubernetes, None));
 }
 
 #[tokio::test]
