@@ -124,14 +124,7 @@ fn api(paths: &Paths) -> Result<(), Failure> {
         process::run(install.arg(&list))?;
         std::fs::write(&stamp, wanted)?;
     }
-    let mut test = cargo(&[
-        "test",
-        "--quiet",
-        "--package",
-        "fastx-tests",
-        "--test",
-        "api",
-    ]);
+    let mut test = cargo(&of_tests("api", 1));
     test.env("FASTX_CACHE", &paths.cache);
     process::run(&mut test).map_err(Failure::from)
 }
