@@ -154,6 +154,23 @@ test.describe("sign-in over SSH", () => {
     await page.getByRole("button", { name: "Sign in" }).click();
   };
 
+  test("keeps what is typed before the ways are known", async ({ page, mock }) => {
+    mock.methods = ["ssh"];
+    let tell = () => {};
+    const told = new Promise<void>(resolve => {
+      tell = resolve;
+    });
+    await page.route("**/api/v1/info", async route => {
+      await told;
+      await route.continue();
+    });
+    await page.goto(mock.url);
+    await page.getByLabel("User name").fill("student");
+    tell();
+    await expect(page.getByText("My account is on another server")).toBeVisible();
+    await expect(page.getByLabel("User name")).toHaveValue("student");
+  });
+
   test("needs one step where a password is enough", async ({ page, mock }) => {
     await signIn(page, mock);
     await expect(page.getByRole("heading", { name: "Sessions" })).toBeVisible();

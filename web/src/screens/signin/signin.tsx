@@ -81,7 +81,8 @@ function Ways({ info }: { info: Info | undefined }) {
       {providerFirst ? or : null}
       {method ? (
         <PasswordForm
-          key={method}
+          // Not by method: what was typed before the ways are known must stay.
+          key={chosen || "first"}
           method={method}
           alone={passwords.length === 1 && !provider}
           main={!providerFirst}
