@@ -177,7 +177,8 @@ rm -f "$archive.key"
 # A stack of packages that no image uses any more is several hundred MB.
 old=$(cat "$archive.stack" 2>/dev/null || true)
 echo "${stack:-none}" >"$archive.stack"
-if [ -n "$old" ] && ! cat "$LOCALKUBE_CACHE"/images/*.stack | grep -qxF "$old"; then rm -f -- "$L/$old".tar*; fi
+# No pipe into grep: it ends with its first hit, and the broken pipe would count as none.
+if [ -n "$old" ] && ! grep -qxF "$old" "$LOCALKUBE_CACHE"/images/*.stack; then rm -f -- "$L/$old".tar*; fi
 digest=$(python3 "$here/pack.py" image "${pack[@]}" --name="$name" --output="$archive" "${layers[@]}")
 echo "$key $digest" >"$archive.key"
 import_archive built
