@@ -149,7 +149,8 @@ mod tests {
     use crate::ssh::{KnownHosts, Order, Tools};
 
     fn held(conversations: &Conversations, address: &str) -> Held {
-        let nowhere = std::path::Path::new("/nonexistent");
+        // Not even root can make folders there.
+        let nowhere = std::path::Path::new("/dev/null/nowhere");
         let tools = Tools {
             ssh: nowhere.to_owned(),
             keyscan: nowhere.to_owned(),
