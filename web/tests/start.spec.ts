@@ -144,6 +144,39 @@ test.describe("start on a server that does not know the reader yet", () => {
     expect(mock.log.starts).toHaveLength(3);
   });
 
+  test("takes nothing while the same questions come anew, and says why when they are there", async ({
+    page,
+    mock,
+    open,
+  }) => {
+    mock.faults.unlinked = ["node-3"];
+    await open("/");
+    await page.getByRole("button", { name: "Desktop" }).click();
+    const dialog = page.getByRole("dialog");
+    const password = dialog.getByLabel("student's password");
+    await expect(password).toBeFocused();
+    let letGo = () => {};
+    const held = new Promise<void>(resolve => {
+      letGo = resolve;
+    });
+    await page.route("**/servers/node-3/link", async route => {
+      await held;
+      await route.continue();
+    });
+    await page.keyboard.type("wrong");
+    await page.keyboard.press("Enter");
+    await expect(password).not.toBeEditable();
+    await page.keyboard.type("early");
+    await expect(dialog.getByText("That was not right.")).toBeHidden();
+    letGo();
+    await expect(dialog.getByText("That was not right.")).toBeVisible();
+    await expect(password).toBeFocused();
+    await expect(password).toHaveValue("");
+    await page.keyboard.type("student");
+    await page.keyboard.press("Enter");
+    await expect(page.getByRole("application")).toBeVisible();
+  });
+
   test("stops when the reader does not want to, and can be tried again", async ({ page, mock, open }) => {
     mock.faults.unlinked = ["node-3"];
     await open("/");

@@ -58,6 +58,7 @@ export function ConversationForm(props: Props) {
           prompt={prompt}
           first={index === 0}
           value={answers[index] ?? ""}
+          busy={busy}
           onChange={answer => change(index, answer)}
         />
       ))}
@@ -78,16 +79,19 @@ interface QuestionProps {
   prompt: Prompt;
   first: boolean;
   value: string;
+  busy: boolean;
   onChange: (answer: string) => void;
 }
 
-function Question({ prompt, first, value, onChange }: QuestionProps) {
+function Question({ prompt, first, value, busy, onChange }: QuestionProps) {
   const label = prompt.text.trim().replace(/\s*:$/, "") || text.conversation.answer;
   const code = isCode(prompt.text);
   const shared = {
     label,
     size: "md" as const,
     value,
+    // What is typed meanwhile would be lost when the next questions come. The focus stays, unlike with `disabled`.
+    readOnly: busy,
     spellCheck: false,
     autoCapitalize: "none",
     // Tells a dialog where the focus begins.

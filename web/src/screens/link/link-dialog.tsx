@@ -52,7 +52,8 @@ function Questions({ asking, server }: { asking: Asking; server: string }) {
     "wrong-credentials": text.link.wrong,
     "conversation-over": text.link.over,
   };
-  const problem = words[kind] ? (
+  // Said when the questions stand there anew, so that nobody answers the ones before.
+  const problem = again.isPending ? null : words[kind] ? (
     <p className={dialog.wrong} role="alert">
       {words[kind]}
     </p>
