@@ -22,6 +22,9 @@ export function ConversationForm(props: Props) {
   const heading = useId();
   const form = useRef<HTMLFormElement>(null);
   const [answers, setAnswers] = useState<string[]>(() => prompts.map(() => ""));
+  // New questions can be answered as soon as they are there, a moment before the request is counted as over.
+  const [answered, setAnswered] = useState<Conversation>();
+  const waiting = busy && answered === conversation;
   // Each step starts at its first question; also when the step before had the same form.
   useEffect(() => {
     setAnswers(conversation.prompts.map(() => ""));
@@ -29,7 +32,9 @@ export function ConversationForm(props: Props) {
   }, [conversation]);
   const onSubmit = (event: FormEvent) => {
     event.preventDefault();
-    if (!busy) onAnswers(prompts.map((_, index) => answers[index] ?? ""));
+    if (waiting) return;
+    setAnswered(conversation);
+    onAnswers(prompts.map((_, index) => answers[index] ?? ""));
   };
   const change = (index: number, answer: string) =>
     setAnswers(before => before.map((each, at) => (at === index ? answer : each)));
@@ -58,13 +63,13 @@ export function ConversationForm(props: Props) {
           prompt={prompt}
           first={index === 0}
           value={answers[index] ?? ""}
-          busy={busy}
+          waiting={waiting}
           onChange={answer => change(index, answer)}
         />
       ))}
       {problem}
       <div className={classes.actions}>
-        <Button type="submit" size="md" loading={busy} className={classes.submit ?? ""}>
+        <Button type="submit" size="md" loading={waiting} className={classes.submit ?? ""}>
           {prompts.length > 0 ? submit : text.conversation.goOn}
         </Button>
         <Button variant="subtle" size="md" onClick={onCancel}>
@@ -79,11 +84,11 @@ interface QuestionProps {
   prompt: Prompt;
   first: boolean;
   value: string;
-  busy: boolean;
+  waiting: boolean;
   onChange: (answer: string) => void;
 }
 
-function Question({ prompt, first, value, busy, onChange }: QuestionProps) {
+function Question({ prompt, first, value, waiting, onChange }: QuestionProps) {
   const label = prompt.text.trim().replace(/\s*:$/, "") || text.conversation.answer;
   const code = isCode(prompt.text);
   const shared = {
@@ -91,7 +96,7 @@ function Question({ prompt, first, value, busy, onChange }: QuestionProps) {
     size: "md" as const,
     value,
     // What is typed meanwhile would be lost when the next questions come. The focus stays, unlike with `disabled`.
-    readOnly: busy,
+    readOnly: waiting,
     spellCheck: false,
     autoCapitalize: "none",
     // Tells a dialog where the focus begins.
