@@ -8,11 +8,10 @@ use async_nats::{Client, ConnectOptions, Event};
 use fastx_core::names::CallerId;
 use fastx_core::subject::Subjects;
 use fastx_core::wire::broker::BrokerConfig;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use fastx_lifecycle::verify;
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
 use crate::error::{BusError, Cause, classify};
 
@@ -95,10 +94,9 @@ pub(crate) fn tls(config: &BrokerConfig) -> Result<Option<ClientConfig>, BusErro
         .with_safe_default_protocol_versions()
         .map_err(|_| BusError::BadCa)?;
     if !config.reject_unauthorized {
-        let verifier = Arc::new(AcceptAny(provider));
         let tls = builder
             .dangerous()
-            .with_custom_certificate_verifier(verifier)
+            .with_custom_certificate_verifier(verify::anything(provider))
             .with_no_client_auth();
         return Ok(Some(tls));
     }
@@ -148,47 +146,6 @@ pub(crate) fn pause(caller: &CallerId, attempt: usize) -> Duration {
     (caller, attempt).hash(&mut hasher);
     let percent = 50 + u32::try_from(hasher.finish() % 51).unwrap_or(50);
     doubled.min(LONGEST_PAUSE) * percent / 100
-}
-
-/// `rejectUnauthorized: false`: any certificate will do.
-#[derive(Debug)]
-struct AcceptAny(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for AcceptAny {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signature, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
 }
 
 #[cfg(test)]

@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use fastx_lifecycle::tls;
+use fastx_lifecycle::{tls, verify};
 use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
-use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::client::danger::ServerCertVerifier as _;
+use rustls::crypto::ring;
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::CertificateDer;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -44,6 +44,10 @@ impl Refused {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    fn remember(&self, fingerprint: String) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(fingerprint);
     }
 }
 
@@ -98,17 +102,34 @@ impl Trust {
             Self::Fingerprint { sha256 } => Some(sha256.clone()),
             _ => None,
         };
-        let verifier = Verifier {
-            by_roots,
-            pinned,
-            provider: provider.clone(),
-            refused: refused.clone(),
-        };
+        let refused = refused.clone();
+        let verifier = verify::by_rule(provider.clone(), move |shown| {
+            let found = fingerprint(shown.end_entity);
+            let result = match &pinned {
+                Some(pinned) if *pinned == found => Ok(()),
+                Some(_) => Err(rustls::Error::General(
+                    "the certificate is another one than the pinned one".to_owned(),
+                )),
+                None => by_roots
+                    .verify_server_cert(
+                        shown.end_entity,
+                        shown.intermediates,
+                        shown.server_name,
+                        shown.ocsp_response,
+                        shown.now,
+                    )
+                    .map(drop),
+            };
+            if result.is_err() {
+                refused.remember(found);
+            }
+            result
+        });
         Ok(ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|e| Failure::Usage(format!("TLS cannot be used: {e}")))?
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier))
+            .with_custom_certificate_verifier(verifier)
             .with_no_client_auth())
     }
 }
@@ -121,75 +142,6 @@ pub fn fingerprint(certificate: &CertificateDer<'_>) -> String {
         let _infallible = write!(text, "{byte:02x}");
         text
     })
-}
-
-/// Either the pinned certificate, or the usual rules; a refused one is remembered.
-#[derive(Debug)]
-struct Verifier {
-    by_roots: Arc<WebPkiServerVerifier>,
-    pinned: Option<String>,
-    provider: Arc<CryptoProvider>,
-    refused: Refused,
-}
-
-impl ServerCertVerifier for Verifier {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let found = fingerprint(end_entity);
-        let result = match &self.pinned {
-            Some(pinned) if *pinned == found => Ok(ServerCertVerified::assertion()),
-            Some(_) => Err(rustls::Error::General(
-                "the certificate is another one than the pinned one".to_owned(),
-            )),
-            None => self.by_roots.verify_server_cert(
-                end_entity,
-                intermediates,
-                server_name,
-                ocsp_response,
-                now,
-            ),
-        };
-        if result.is_err() {
-            *self
-                .refused
-                .0
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner) = Some(found);
-        }
-        result
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signature, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider
-            .signature_verification_algorithms
-            .supported_schemes()
-    }
 }
 
 #[cfg(test)]

@@ -11,6 +11,8 @@
 //! | [`private_file`] | who may read a file with credentials |
 //! | [`backoff`] | waiting times of retries |
 //! | [`tls`] | certificates that are read anew when they change |
+//! | [`trust`] | authorities of client certificates that change |
+//! | [`verify`] | a client's own rule for a server's certificate |
 //! | [`pki`] | an authority and the certificates that it signs |
 //! | [`https`] | serving a router over TLS |
 
@@ -27,4 +29,5 @@ pub mod shutdown;
 pub mod telemetry;
 pub mod tls;
 pub mod trust;
+pub mod verify;
 pub mod watch;

@@ -4,12 +4,12 @@ use std::sync::{Arc, OnceLock};
 
 use fastx_core::names::hex;
 use fastx_lifecycle::tls::ReloadingCert;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use fastx_lifecycle::verify;
+use rustls::Error;
+use rustls::crypto::ring;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use rustls::{DigitallySignedStruct, Error, SignatureScheme};
 use sha2::{Digest as _, Sha256};
 
 use crate::keys::Keys;
@@ -51,77 +51,23 @@ impl ResolvesServerCert for Certificates {
     }
 }
 
-/// Accepts exactly one certificate.
-#[derive(Debug)]
-struct Pinned {
-    fingerprint: String,
-    provider: Arc<CryptoProvider>,
-}
-
-impl ServerCertVerifier for Pinned {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        if hex(&Sha256::digest(end_entity)) == self.fingerprint {
-            Ok(ServerCertVerified::assertion())
+/// TLS settings to reach the member with this fingerprint.
+pub fn client(fingerprint: &str) -> Result<Arc<rustls::ClientConfig>, Error> {
+    let provider = Arc::new(ring::default_provider());
+    let fingerprint = fingerprint.to_owned();
+    let pinned = verify::by_rule(provider.clone(), move |shown| {
+        if hex(&Sha256::digest(shown.end_entity)) == fingerprint {
+            Ok(())
         } else {
             Err(Error::General(
                 "the certificate is not the one that this member registered".to_owned(),
             ))
         }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(
-            message,
-            cert,
-            dss,
-            &self.provider.signature_verification_algorithms,
-        )
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(
-            message,
-            cert,
-            dss,
-            &self.provider.signature_verification_algorithms,
-        )
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider
-            .signature_verification_algorithms
-            .supported_schemes()
-    }
-}
-
-/// TLS settings to reach the member with this fingerprint.
-pub fn client(fingerprint: &str) -> Result<Arc<rustls::ClientConfig>, Error> {
-    let provider = Arc::new(ring::default_provider());
-    let pinned = Pinned {
-        fingerprint: fingerprint.to_owned(),
-        provider: provider.clone(),
-    };
+    });
     let mut config = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(pinned))
+        .with_custom_certificate_verifier(pinned)
         .with_no_client_auth();
     // WebSockets want HTTP/1.1.
     config.alpn_protocols = vec![b"http/1.1".to_vec()];

@@ -10,7 +10,7 @@ use super::Finding;
 const ALLOWED: &[(&str, &[&str])] = &[
     ("fastx-core", &[]),
     ("fastx-crds", &["fastx-core"]),
-    ("fastx-bus", &["fastx-core"]),
+    ("fastx-bus", &["fastx-core", "fastx-lifecycle"]),
     ("fastx-balancer", &["fastx-core"]),
     ("fastx-lifecycle", &[]),
     (
