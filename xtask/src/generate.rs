@@ -161,6 +161,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn committed_files_are_current() {
+        if let Err(error) = run(true) {
+            panic!("{error}");
+        }
+    }
+
+    #[test]
     fn the_first_difference_is_named() {
         let path = Path::new("a.yaml");
         assert_eq!(
