@@ -219,6 +219,15 @@ pub enum ConfigAct {
         /// Whose
         #[arg(value_enum)]
         scope: Scope,
+        /// As they were in this generation of the history
+        #[arg(long, value_name = "NUMBER")]
+        generation: Option<u64>,
+    },
+    /// List the versions that are kept: since when, and who made them
+    History {
+        /// Whose
+        #[arg(value_enum)]
+        scope: Scope,
     },
     /// Replace them, after the difference was shown and agreed to
     Set(SetConfig),

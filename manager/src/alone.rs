@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fastx_bus::{Bus, BusError};
+use fastx_core::wire::history::{Author, Via};
 use fastx_core::wire::management::ConfigPut;
 use fastx_lifecycle::clock;
 use fastx_lifecycle::health::Liveness;
@@ -81,7 +82,7 @@ pub async fn start(
         Users::Folder(users),
     );
     if configuration::root(&core).await?.is_none() {
-        configuration::put(&core, &first).await?;
+        configuration::put(&core, &first, &Author::new(Via::Manager, "")).await?;
     }
     let mut tasks = JoinSet::new();
     let _status = engine::start(&core, commands, liveness, &mut tasks);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use fastx_core::wire::config::RootDocument;
+use fastx_core::wire::history::{Author, Via};
 use fastx_core::wire::management::ConfigPut;
 use fastx_lifecycle::clock;
 use serde_json::Value;
@@ -52,6 +53,6 @@ impl Archive {
 
     /// Stores parts, then the root that names them.
     pub async fn write(&self, put: &ConfigPut) -> Result<RootDocument, PutError> {
-        configuration::put(&self.core, put).await
+        configuration::put(&self.core, put, &Author::new(Via::Manager, "")).await
     }
 }

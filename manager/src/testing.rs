@@ -13,6 +13,7 @@ use argon2::{Algorithm, Argon2, Params, Version};
 use fastx_bus::{Bus, Hub};
 use fastx_core::names::{BusNamespace, ServerId};
 use fastx_core::wire::config::{ClusterPart, NodePart, RootDocument, hash};
+use fastx_core::wire::history::{Author, Via};
 use fastx_core::wire::management::ConfigPut;
 use fastx_core::wire::status::ClusterStatus;
 use fastx_lifecycle::clock;
@@ -167,7 +168,7 @@ impl Handle {
 
     /// Stores a configuration as the operator would.
     pub async fn put(&self, body: &ConfigPut) -> Result<RootDocument, PutError> {
-        configuration::put(&self.core, body).await
+        configuration::put(&self.core, body, &Author::new(Via::Kubernetes, "")).await
     }
 
     /// The routes of its HTTPS address.

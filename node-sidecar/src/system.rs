@@ -11,6 +11,7 @@ use fastx_core::subject::Operation;
 use fastx_core::wire::config::{
     ClusterPart, MAX_EVENT_SCRIPT, MAX_PART_BYTES, NodePart, RootDocument, hash,
 };
+use fastx_core::wire::history::{ConfigVersion, Whose};
 use fastx_core::wire::operations::{ConfigAnswer, ConfigEdit, ConfigEdited, ConfigGet};
 use fastx_core::wire::problem::Problem;
 use serde::Deserialize as _;
@@ -20,6 +21,9 @@ use serde_json::Value;
 use crate::logins::User;
 use crate::scripts;
 use crate::transport::Transport;
+
+/// Digits of a hash that stand for it before people.
+const REVISION: usize = 12;
 
 /// Whom a document concerns.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +67,53 @@ pub async fn read(transport: &Transport, user: &User, scope: &Scope) -> Result<D
         managed_by: managed_by(&content),
         content,
     })
+}
+
+/// The versions of a scope's document, the newest first; managers keep some dozens.
+pub async fn history(
+    transport: &Transport,
+    user: &User,
+    scope: &Scope,
+) -> Result<Vec<ConfigVersion>, Problem> {
+    user.require(Right::Configuration)?;
+    Ok(versions(transport, scope).await?.history)
+}
+
+/// The document of a scope as it was in an earlier version.
+pub async fn version(
+    transport: &Transport,
+    user: &User,
+    scope: &Scope,
+    generation: u64,
+) -> Result<Document, Problem> {
+    user.require(Right::Configuration)?;
+    let versions = versions(transport, scope).await?.history;
+    let found = versions.iter().find(|each| each.generation == generation);
+    let hash = found.ok_or_else(|| no_version(generation))?.hash.clone();
+    let part = ask(transport, &ConfigGet::part(&hash)).await?.part;
+    let content = part.ok_or_else(|| no_version(generation))?;
+    Ok(Document {
+        generation,
+        revision: hash.chars().take(REVISION).collect(),
+        managed_by: managed_by(&content),
+        content,
+    })
+}
+
+async fn versions(transport: &Transport, scope: &Scope) -> Result<ConfigAnswer, Problem> {
+    let whose = match scope {
+        Scope::Global => Whose::Cluster,
+        Scope::Local(server) => Whose::Node(server.clone()),
+    };
+    ask(transport, &ConfigGet::history(whose)).await
+}
+
+fn no_version(generation: u64) -> Problem {
+    Problem::new(404, "no-such-version", "That version is not kept")
+        .detail(format!(
+            "Generation {generation} is no version of these settings, or it was removed as one of the oldest."
+        ))
+        .action("Choose one from the history.")
 }
 
 /// Replaces the document of a scope, if the configuration is still that of this generation.
@@ -145,32 +196,36 @@ fn managed_by(content: &Value) -> String {
 
 /// The root in force and the content of a scope; a server that has none yet has an empty one.
 async fn fetch(transport: &Transport, scope: &Scope) -> Result<(RootDocument, Value), Problem> {
-    let root = get(transport, None).await?.root.ok_or_else(|| {
-        Problem::unavailable(
-            "no-configuration",
-            "The cluster has no configuration yet: its managers were not given one.",
-        )
-    })?;
+    let root = ask(transport, &ConfigGet::root())
+        .await?
+        .root
+        .ok_or_else(|| {
+            Problem::unavailable(
+                "no-configuration",
+                "The cluster has no configuration yet: its managers were not given one.",
+            )
+        })?;
     let wanted = match scope {
         Scope::Global => Some(&root.cluster),
         Scope::Local(server) => root.nodes.get(server),
     };
     let content = match wanted.cloned() {
         None => serde_json::json!({}),
-        Some(wanted) => get(transport, Some(wanted)).await?.part.ok_or_else(|| {
-            Problem::unavailable(
-                "busy",
-                "The configuration is being replaced at this moment.",
-            )
-        })?,
+        Some(wanted) => ask(transport, &ConfigGet::part(wanted))
+            .await?
+            .part
+            .ok_or_else(|| {
+                Problem::unavailable(
+                    "busy",
+                    "The configuration is being replaced at this moment.",
+                )
+            })?,
     };
     Ok((root, content))
 }
 
-async fn get(transport: &Transport, hash: Option<String>) -> Result<ConfigAnswer, Problem> {
-    transport
-        .store(Operation::ConfigGet, &ConfigGet { hash })
-        .await
+async fn ask(transport: &Transport, request: &ConfigGet) -> Result<ConfigAnswer, Problem> {
+    transport.store(Operation::ConfigGet, request).await
 }
 
 /// What no node could apply is refused with the field that is wrong.

@@ -3,6 +3,7 @@
 use std::io::{IsTerminal as _, Read as _};
 use std::path::Path;
 
+use jiff::Timestamp;
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -12,7 +13,7 @@ use super::prompts;
 use crate::api::Api;
 use crate::arguments::{Config, ConfigAct, Scope, SetConfig};
 use crate::error::Failure;
-use crate::output::Output;
+use crate::output::{Output, table};
 
 /// Largest file that is read; the cluster takes no larger document.
 const MAX: u64 = 1024 * 1024;
@@ -29,6 +30,38 @@ struct Settings {
     document: Map<String, Value>,
 }
 
+/// The versions that are kept.
+#[derive(Debug, Serialize, Deserialize)]
+struct History {
+    scope: String,
+    versions: Vec<Version>,
+}
+
+/// One of them.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Version {
+    generation: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    at: Option<Timestamp>,
+    via: String,
+    by: String,
+    in_force: bool,
+}
+
+impl Version {
+    /// Who made it, in words.
+    fn who(&self) -> String {
+        match self.via.as_str() {
+            "administrator" => self.by.clone(),
+            "kubernetes" => format!("custom resource {}", self.by),
+            "manager" => "a manager's identity".to_owned(),
+            "join" => format!("{} joined", self.by),
+            _ => "unknown".to_owned(),
+        }
+    }
+}
+
 /// What a file holds: settings, or an answer of `get --output json` with the generation that it was read with.
 #[derive(Debug, PartialEq)]
 struct Wanted {
@@ -38,9 +71,17 @@ struct Wanted {
 
 pub(super) async fn run(api: &Api, options: &Config, output: &mut Output) -> Result<(), Failure> {
     match &options.act {
-        ConfigAct::Get { scope } => {
-            let settings = read(api, *scope).await?;
+        ConfigAct::Get { scope, generation } => {
+            let settings = match generation {
+                None => read(api, *scope).await?,
+                Some(generation) => read_version(api, *scope, *generation).await?,
+            };
             output.document(&settings, || pretty(&settings.document))
+        }
+        ConfigAct::History { scope } => {
+            let path = format!("{}/history", path(*scope));
+            let history: History = api.call(Method::GET, &path, None).await?;
+            output.document(&history, || versions(&history.versions))
         }
         ConfigAct::Set(options) => set(api, options, output).await,
     }
@@ -48,6 +89,30 @@ pub(super) async fn run(api: &Api, options: &Config, output: &mut Output) -> Res
 
 async fn read(api: &Api, scope: Scope) -> Result<Settings, Failure> {
     api.call(Method::GET, path(scope), None).await
+}
+
+async fn read_version(api: &Api, scope: Scope, generation: u64) -> Result<Settings, Failure> {
+    let path = format!("{}/history/{generation}", path(scope));
+    api.call(Method::GET, &path, None).await
+}
+
+fn versions(versions: &[Version]) -> String {
+    let rows: Vec<Vec<String>> = versions
+        .iter()
+        .map(|version| {
+            let at = version
+                .at
+                .map_or_else(|| "unknown".to_owned(), |at| at.to_string());
+            let state = if version.in_force { "in force" } else { "" };
+            vec![
+                version.generation.to_string(),
+                at,
+                version.who(),
+                state.to_owned(),
+            ]
+        })
+        .collect();
+    table(&["GENERATION", "SINCE", "BY", ""], &rows)
 }
 
 fn path(scope: Scope) -> &'static str {

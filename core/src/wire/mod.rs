@@ -10,6 +10,7 @@ pub mod config;
 pub mod decision;
 pub mod envelope;
 pub mod fleet;
+pub mod history;
 pub mod join;
 pub mod link;
 pub mod login;

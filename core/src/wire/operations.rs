@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::config::RootDocument;
 use super::decision::Decision;
+use super::history::{ConfigVersion, Whose};
 use super::login::TokenRecord;
 use super::session::{SessionRecord, Share, StartRequest};
 use super::ticket::Mode;
@@ -187,10 +188,37 @@ pub struct DecisionAnswer {
 }
 
 /// `store.*.config.get`: a part of the configuration by hash. Answer: [`ConfigAnswer`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct ConfigGet {
     /// Hash of the part; the root document when none.
     pub hash: Option<String>,
+    /// Whose earlier versions are asked for as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history_of: Option<Whose>,
+}
+
+impl ConfigGet {
+    /// Asks for the root alone.
+    pub fn root() -> Self {
+        Self::default()
+    }
+
+    /// Asks for a part.
+    pub fn part(hash: impl Into<String>) -> Self {
+        Self {
+            hash: Some(hash.into()),
+            ..Self::default()
+        }
+    }
+
+    /// Asks for earlier versions.
+    pub fn history(of: Whose) -> Self {
+        Self {
+            history_of: Some(of),
+            ..Self::default()
+        }
+    }
 }
 
 /// Answer to [`ConfigGet`].
@@ -200,6 +228,9 @@ pub struct ConfigAnswer {
     pub root: Option<RootDocument>,
     /// The part that was asked for, as JSON.
     pub part: Option<serde_json::Value>,
+    /// The versions that were asked for, the newest first. A manager that does not know them leaves them out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<ConfigVersion>,
 }
 
 /// `store.*.config.put`: change the configuration where Kubernetes does not manage it. Answer: [`ConfigEdited`].

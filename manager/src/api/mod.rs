@@ -15,6 +15,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, put};
 use axum::{Json, Router};
 use fastx_core::names::ServerId;
+use fastx_core::wire::history::{Author, Via};
 use fastx_core::wire::join::{JoinDecision, JoinList};
 use fastx_core::wire::management::{ConfigPut, ConfigState, ConfigStored};
 use fastx_core::wire::problem::Problem;
@@ -112,7 +113,7 @@ async fn put_config(
             return problem(refusal.detail(rejection.body_text()));
         }
     };
-    let stored = configuration::put(&api.core, &body).await;
+    let stored = configuration::put(&api.core, &body, &Author::new(Via::Kubernetes, "")).await;
     answer(
         stored
             .map(|root| ConfigStored {

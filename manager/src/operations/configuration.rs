@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fastx_core::wire::config::{ClusterPart, MAX_PART_BYTES, RootDocument, hash};
+use fastx_core::wire::history::{Author, Via};
 use fastx_core::wire::management::ConfigPut;
 use fastx_core::wire::operations::{ConfigAnnounce, ConfigAnswer, ConfigGet};
 use fastx_core::wire::problem::Problem;
 use jiff::SignedDuration;
 use serde_json::Value;
 
+use super::history;
 use crate::core::{Core, store_problem};
 use crate::store::{Collection, Document, Draft, StoreError};
 
@@ -87,14 +89,32 @@ pub(crate) async fn get(core: &Core, body: &ConfigGet) -> Result<ConfigAnswer, P
         None => None,
         Some(hash) => part(core, hash).await.map_err(|e| store_problem(&e))?,
     };
-    Ok(ConfigAnswer { root, part })
+    let history = match &body.history_of {
+        None => Vec::new(),
+        Some(whose) => history::of(core, root.as_ref(), whose)
+            .await
+            .map_err(|e| store_problem(&e))?,
+    };
+    Ok(ConfigAnswer {
+        root,
+        part,
+        history,
+    })
 }
 
 /// The cluster's part of the configuration in force.
 pub(crate) async fn cluster(core: &Core) -> Result<Option<ClusterPart>, StoreError> {
-    let Some(root) = root(core).await? else {
-        return Ok(None);
-    };
+    match root(core).await? {
+        Some(root) => cluster_of(core, &root).await,
+        None => Ok(None),
+    }
+}
+
+/// The cluster's part of a configuration.
+pub(crate) async fn cluster_of(
+    core: &Core,
+    root: &RootDocument,
+) -> Result<Option<ClusterPart>, StoreError> {
     let value = part(core, &root.cluster).await?;
     value
         .map(serde_json::from_value)
@@ -108,7 +128,11 @@ pub(crate) async fn part(core: &Core, hash: &str) -> Result<Option<Value>, Store
 }
 
 /// Stores parts, then the root; everything in it can be repeated.
-pub(crate) async fn put(core: &Core, body: &ConfigPut) -> Result<RootDocument, PutError> {
+pub(crate) async fn put(
+    core: &Core,
+    body: &ConfigPut,
+    author: &Author,
+) -> Result<RootDocument, PutError> {
     let stored = root(core).await?;
     check_generation(stored.as_ref(), &body.root)?;
     keep_parts(core, &body.parts).await?;
@@ -128,16 +152,37 @@ pub(crate) async fn put(core: &Core, body: &ConfigPut) -> Result<RootDocument, P
     if !missing.is_empty() {
         return Err(PutError::Missing(missing.join(", ")));
     }
-    replace_root(core, &body.root).await?;
-    if stored.as_ref() != Some(&body.root) {
+    if let Replaced::Root(before) = replace_root(core, &body.root).await? {
         tracing::info!(
             revision = body.root.revision(),
             generation = body.root.generation,
             "a configuration is in force"
         );
         announce(core, &body.root).await;
+        let author_of = |hash: &str| author_of(author, body.parts.get(hash));
+        let written = history::record(core, before.as_ref(), &body.root, author_of).await;
+        if let Err(error) = written {
+            tracing::warn!(%error, "who changed the configuration was not written down");
+        }
     }
     Ok(body.root.clone())
+}
+
+/// What Kubernetes manages says of itself from which resource it comes.
+fn author_of(author: &Author, part: Option<&Value>) -> Author {
+    let resource = part.and_then(|part| part.get("managedBy")?.as_str());
+    match (author.via, resource) {
+        (Via::Kubernetes, Some(resource)) => Author::new(Via::Kubernetes, resource),
+        _ => author.clone(),
+    }
+}
+
+/// What became of a root that was offered.
+enum Replaced {
+    /// It is in force in place of this one.
+    Root(Option<RootDocument>),
+    /// It was in force before.
+    Nothing,
 }
 
 /// Stores parts; none of them has an effect before a root names it.
@@ -170,9 +215,9 @@ async fn keep_part(core: &Core, hash: &str, value: &Value) -> Result<(), StoreEr
     .map(drop)
 }
 
-async fn replace_root(core: &Core, root: &RootDocument) -> Result<(), PutError> {
-    let mut refused = None;
-    crate::store::modify(
+async fn replace_root(core: &Core, root: &RootDocument) -> Result<Replaced, PutError> {
+    let (mut refused, mut before) = (None, None);
+    let written = crate::store::modify(
         &*core.store,
         &core.pace,
         Collection::Config,
@@ -184,11 +229,16 @@ async fn replace_root(core: &Core, root: &RootDocument) -> Result<(), PutError> 
             if refused.is_some() || known.as_ref() == Some(root) {
                 return Ok(None);
             }
+            before = known;
             Draft::new(ROOT, "root", root).map(Some)
         },
     )
     .await?;
-    refused.map_or(Ok(()), Err)
+    match (refused, written) {
+        (Some(refused), _) => Err(refused),
+        (None, Some(_)) => Ok(Replaced::Root(before)),
+        (None, None) => Ok(Replaced::Nothing),
+    }
 }
 
 fn check_generation(stored: Option<&RootDocument>, offered: &RootDocument) -> Result<(), PutError> {
@@ -229,12 +279,14 @@ pub(crate) async fn announce(core: &Core, root: &RootDocument) {
     }
 }
 
-/// Removes parts that no root names any more.
+/// Removes parts that neither the root nor an earlier version names any more.
 pub(crate) async fn sweep_parts(core: &Core) -> Result<(), StoreError> {
     let Some(root) = root(core).await? else {
         return Ok(());
     };
-    let named: BTreeSet<String> = root.hashes().map(|h| part_id(h)).collect();
+    let earlier = history::hashes(core).await?;
+    let named = root.hashes().chain(&earlier).map(|hash| part_id(hash));
+    let named: BTreeSet<String> = named.collect();
     for document in core.store.list(Collection::Config, Some("part")).await? {
         let old = core.now().duration_since(document.updated) > KEEP_PART;
         if old && !named.contains(&document.id) {

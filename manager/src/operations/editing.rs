@@ -3,6 +3,7 @@
 use fastx_core::names::CallerId;
 use fastx_core::subject::{Member, member_of};
 use fastx_core::wire::config::{ClusterPart, NodePart, RootDocument};
+use fastx_core::wire::history::{Author, Via};
 use fastx_core::wire::management::ConfigPut;
 use fastx_core::wire::operations::{ConfigEdit, ConfigEdited};
 use fastx_core::wire::problem::Problem;
@@ -32,7 +33,7 @@ pub(crate) async fn put(
     if !cluster.managed_by.is_empty() {
         return Err(managed(&cluster.managed_by));
     }
-    let by = authorise(core, caller, &body, before.as_ref(), &cluster).await?;
+    let author = authorise(core, caller, &body, before.as_ref(), &cluster).await?;
     configuration::keep_parts(core, &body.parts)
         .await
         .map_err(|e| e.problem())?;
@@ -46,10 +47,10 @@ pub(crate) async fn put(
         root,
         parts: body.parts,
     };
-    let stored = configuration::put(core, &put)
+    let stored = configuration::put(core, &put, &author)
         .await
         .map_err(|e| e.problem())?;
-    tracing::info!(%caller, %by, revision = stored.revision(), "the configuration was changed");
+    tracing::info!(%caller, via = ?author.via, by = author.by, revision = stored.revision(), "the configuration was changed");
     Ok(ConfigEdited {
         revision: stored.revision(),
     })
@@ -64,20 +65,20 @@ pub(crate) fn managed(by: &str) -> Problem {
         .action(format!("Change the custom resource `{by}` with kubectl."))
 }
 
-/// Who asks, in words for the log. A manager's identity is the cluster's own; a node brings an admin's token.
+/// Who asks. A manager's identity is the cluster's own; a node brings an admin's token.
 async fn authorise(
     core: &Core,
     caller: &CallerId,
     body: &ConfigEdit,
     root: Option<&RootDocument>,
     cluster: &ClusterPart,
-) -> Result<String, Problem> {
+) -> Result<Author, Problem> {
     match (&body.token, root) {
         (Some(token), Some(root)) => {
             let login = identity::admin(core, token, root, cluster).await?;
-            Ok(login.as_str().to_owned())
+            Ok(Author::new(Via::Administrator, login.as_str()))
         }
-        _ if member_of(caller) == Member::Manager => Ok("a manager's identity".to_owned()),
+        _ if member_of(caller) == Member::Manager => Ok(Author::new(Via::Manager, "")),
         _ => Err(Problem::forbidden(&format!(
             "`{caller}` is a node: it may change the configuration only in the name of an administrator."
         ))

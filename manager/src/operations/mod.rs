@@ -4,6 +4,7 @@ pub(crate) mod configuration;
 pub(crate) mod decisions;
 pub(crate) mod editing;
 pub(crate) mod fleet;
+mod history;
 pub mod joins;
 pub(crate) mod passwords;
 pub(crate) mod sessions;

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use fastx_core::wire::config::{ClusterPart, NodePart, RootDocument, hash};
+use fastx_core::wire::history::{Author, Via};
 use fastx_core::wire::join::JoinRecord;
 use fastx_core::wire::management::ConfigPut;
 use fastx_core::wire::problem::Problem;
@@ -22,6 +23,7 @@ const PORT: u16 = 3300;
 ///
 /// A host that has settings keeps them. A failure is the host's answer: it asks again by itself.
 pub(crate) async fn welcome(core: &Core, host: &JoinRecord) -> Result<(), Problem> {
+    let author = Author::new(Via::Join, host.server_id.as_str());
     let mut changed = None;
     for _ in 0..TRIES {
         let before = configuration::root(core).await;
@@ -30,12 +32,15 @@ pub(crate) async fn welcome(core: &Core, host: &JoinRecord) -> Result<(), Proble
         if known.is_some_and(|nodes| nodes.contains_key(&host.server_id)) {
             return Ok(());
         }
-        let cluster = configuration::cluster(core).await;
+        let cluster = match &before {
+            Some(root) => configuration::cluster_of(core, root).await,
+            None => Ok(None),
+        };
         let cluster = cluster.map_err(|e| store_problem(&e))?.unwrap_or_default();
         if !cluster.managed_by.is_empty() {
             return Ok(());
         }
-        match configuration::put(core, &with(before, host)).await {
+        match configuration::put(core, &with(before, host), &author).await {
             Ok(root) => {
                 let (server, revision) = (&host.server_id, root.revision());
                 tracing::info!(%server, revision, "a host that joined got its first settings");

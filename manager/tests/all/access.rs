@@ -73,7 +73,7 @@ fn body(operation: Operation, server: &ServerId) -> Value {
         Operation::DecisionGet => serde_json::to_value(DecisionGet {
             session: "00000000000000aa".parse().unwrap(),
         }),
-        Operation::ConfigGet => serde_json::to_value(ConfigGet { hash: None }),
+        Operation::ConfigGet => serde_json::to_value(ConfigGet::root()),
         _ => serde_json::to_value(Empty {}),
     };
     body.unwrap()

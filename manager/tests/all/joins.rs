@@ -176,7 +176,7 @@ async fn settings(hub: &Hub, server: &str) -> (u64, ClusterPart, Option<NodePart
     let node = member(hub, server);
     let get = async |hash: Option<String>| {
         let answer: ConfigAnswer = node
-            .store(Operation::ConfigGet, &ConfigGet { hash })
+            .store(Operation::ConfigGet, &ConfigGet { hash, ..ConfigGet::root() })
             .await
             .unwrap();
         answer

@@ -291,9 +291,15 @@ async fn a_configuration_is_announced_and_read_by_hash() {
     let manager = testing::start(&hub, namespace()).await;
     let node = member(&hub, "a");
     let ask = async |hash: Option<String>| -> ConfigAnswer {
-        node.store(Operation::ConfigGet, &ConfigGet { hash })
-            .await
-            .unwrap()
+        node.store(
+            Operation::ConfigGet,
+            &ConfigGet {
+                hash,
+                ..ConfigGet::root()
+            },
+        )
+        .await
+        .unwrap()
     };
     assert_eq!(ask(None).await.root, None);
     let mut announced = node.subscribe(node.subjects().config()).await.unwrap();

@@ -24,7 +24,7 @@ pub use share::{
     AcceptedShare, Limits, ShareDocument, ShareRequest, SharedWithMe, ViewerDocument, ViewerPath,
     WarningDocument,
 };
-pub use system::{ScriptCheck, ScriptText, SystemChange, SystemDocument};
+pub use system::{ScriptCheck, ScriptText, SystemChange, SystemDocument, SystemHistory};
 pub use token::{
     ChangeToken, MadeToken, NewToken, TokenDocument, Tokens, TokensQuery, UserDocument, Users,
 };

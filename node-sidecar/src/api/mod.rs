@@ -53,6 +53,16 @@ fn system_routes() -> Router<Node> {
             "/system/local",
             get(system::get_local).put(system::put_local),
         )
+        .route("/system/global/history", get(system::get_global_history))
+        .route(
+            "/system/global/history/{generation}",
+            get(system::get_global_version),
+        )
+        .route("/system/local/history", get(system::get_local_history))
+        .route(
+            "/system/local/history/{generation}",
+            get(system::get_local_version),
+        )
         .route("/system/scripts/check", post(system::check_script))
         .layer(DefaultBodyLimit::max(MAX_SETTINGS))
 }

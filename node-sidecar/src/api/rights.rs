@@ -70,6 +70,18 @@ const TABLE: &[(&str, &str, Access)] = {
         ("PUT", "/system/global", With(Configuration)),
         ("GET", "/system/local", With(Configuration)),
         ("PUT", "/system/local", With(Configuration)),
+        ("GET", "/system/global/history", With(Configuration)),
+        (
+            "GET",
+            "/system/global/history/{generation}",
+            With(Configuration),
+        ),
+        ("GET", "/system/local/history", With(Configuration)),
+        (
+            "GET",
+            "/system/local/history/{generation}",
+            With(Configuration),
+        ),
         ("POST", "/system/scripts/check", With(Configuration)),
     ]
 };

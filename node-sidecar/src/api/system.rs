@@ -4,15 +4,18 @@ use axum::extract::State;
 use fastx_core::wire::config::ScriptLimits;
 use fastx_core::wire::problem::Problem;
 
-use super::dto::{ProblemDocument, ScriptCheck, ScriptText, SystemChange, SystemDocument};
+use super::dto::{
+    ProblemDocument, ScriptCheck, ScriptText, SystemChange, SystemDocument, SystemHistory,
+};
 use super::error::ApiError;
-use super::extract::{Json, SignedIn};
+use super::extract::{Json, PathText, SignedIn};
 use crate::logins::User;
 use crate::node::Node;
 use crate::scripts::{self, MAX_SCRIPT};
 use crate::system::{self, Scope};
 
 type Settings = Result<axum::Json<SystemDocument>, ApiError>;
+type History = Result<axum::Json<SystemHistory>, ApiError>;
 
 async fn get(node: &Node, user: &User, scope: &Scope) -> Settings {
     let document = system::read(node.transport(), user, scope).await?;
@@ -23,6 +26,16 @@ async fn put(node: &Node, user: &User, scope: &Scope, change: SystemChange) -> S
     let (generation, document) = (change.generation, change.document.into());
     let stored = system::write(node.transport(), user, scope, generation, document).await?;
     Ok(axum::Json(SystemDocument::new(scope.name(), stored)))
+}
+
+async fn history(node: &Node, user: &User, scope: &Scope) -> History {
+    let versions = system::history(node.transport(), user, scope).await?;
+    Ok(axum::Json(SystemHistory::new(scope.name(), versions)))
+}
+
+async fn version(node: &Node, user: &User, scope: &Scope, generation: u64) -> Settings {
+    let document = system::version(node.transport(), user, scope, generation).await?;
+    Ok(axum::Json(SystemDocument::new(scope.name(), document)))
 }
 
 /// The settings of all servers
@@ -65,6 +78,54 @@ pub(super) async fn put_local(
     Json(change): Json<SystemChange>,
 ) -> Settings {
     put(&node, &user, &Scope::Local(node.me().clone()), change).await
+}
+
+/// Earlier versions of the settings of all servers
+#[utoipa::path(get, operation_id = "getGlobalSettingsHistory", path = "/api/v1/system/global/history", tag = "system",
+    responses((status = 200, body = SystemHistory)))]
+pub(super) async fn get_global_history(
+    State(node): State<Node>,
+    SignedIn(user): SignedIn,
+) -> History {
+    history(&node, &user, &Scope::Global).await
+}
+
+/// The settings of all servers as they were in a version
+#[utoipa::path(get, operation_id = "getGlobalSettingsVersion", path = "/api/v1/system/global/history/{generation}", tag = "system",
+    params(("generation" = u64, Path, description = "Generation of the version")),
+    responses(
+        (status = 200, body = SystemDocument),
+        (status = 404, body = ProblemDocument, content_type = "application/problem+json", description = "`no-such-version`")))]
+pub(super) async fn get_global_version(
+    State(node): State<Node>,
+    SignedIn(user): SignedIn,
+    PathText(generation): PathText<u64>,
+) -> Settings {
+    version(&node, &user, &Scope::Global, generation).await
+}
+
+/// Earlier versions of the settings of this server
+#[utoipa::path(get, operation_id = "getLocalSettingsHistory", path = "/api/v1/system/local/history", tag = "system",
+    responses((status = 200, body = SystemHistory)))]
+pub(super) async fn get_local_history(
+    State(node): State<Node>,
+    SignedIn(user): SignedIn,
+) -> History {
+    history(&node, &user, &Scope::Local(node.me().clone())).await
+}
+
+/// The settings of this server as they were in a version
+#[utoipa::path(get, operation_id = "getLocalSettingsVersion", path = "/api/v1/system/local/history/{generation}", tag = "system",
+    params(("generation" = u64, Path, description = "Generation of the version")),
+    responses(
+        (status = 200, body = SystemDocument),
+        (status = 404, body = ProblemDocument, content_type = "application/problem+json", description = "`no-such-version`")))]
+pub(super) async fn get_local_version(
+    State(node): State<Node>,
+    SignedIn(user): SignedIn,
+    PathText(generation): PathText<u64>,
+) -> Settings {
+    version(&node, &user, &Scope::Local(node.me().clone()), generation).await
 }
 
 /// Whether a script compiles; nothing is stored

@@ -65,9 +65,7 @@ async fn follow(configuration: &Configuration, bus: &Bus, backoff: &mut Backoff)
 
 /// Asks for the root; true when there is nothing to be mended soon.
 async fn refresh(configuration: &Configuration, bus: &Bus) -> bool {
-    let answer: Result<ConfigAnswer, _> = bus
-        .store(Operation::ConfigGet, &ConfigGet { hash: None })
-        .await;
+    let answer: Result<ConfigAnswer, _> = bus.store(Operation::ConfigGet, &ConfigGet::root()).await;
     match answer {
         Ok(ConfigAnswer {
             root: Some(root), ..

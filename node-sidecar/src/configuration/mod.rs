@@ -225,9 +225,7 @@ impl Configuration {
     }
 
     async fn fetch(&self, what: &'static str, wanted: &str) -> Result<Value, Refused> {
-        let request = ConfigGet {
-            hash: Some(wanted.to_owned()),
-        };
+        let request = ConfigGet::part(wanted);
         let answer: ConfigAnswer = self
             .inner
             .transport

@@ -127,7 +127,13 @@ impl Cluster {
     async fn get(&self, hash: Option<String>) -> Result<ConfigAnswer, RemoteError> {
         let answer = self
             .bus
-            .store(Operation::ConfigGet, &ConfigGet { hash })
+            .store(
+                Operation::ConfigGet,
+                &ConfigGet {
+                    hash,
+                    ..ConfigGet::root()
+                },
+            )
             .await;
         answer.map_err(RemoteError::Refused)
     }

@@ -177,6 +177,22 @@ async fn an_admin_changes_settings_and_kubernetes_keeps_its_own() {
     let stored = ada.types("config get global").await.unwrap();
     assert!(stored.contains("Back at noon."), "{stored}");
 
+    let history = ada.types("config history global").await.unwrap();
+    let lines: Vec<&str> = history.lines().collect();
+    assert!(
+        lines[1].contains(" ada ") && lines[1].ends_with("in force"),
+        "{history}"
+    );
+    let earlier = lines[2].split_whitespace().next().unwrap();
+    let earlier = ada
+        .types(&format!("config get global --generation {earlier}"))
+        .await;
+    assert!(!earlier.unwrap().contains("Back at noon."));
+    let Err(Failure::Refused(gone)) = ada.types("config get global --generation 999").await else {
+        panic!("there is no such version");
+    };
+    assert_eq!(gone.problem.kind, "no-such-version");
+
     wanted["document"]["message"] = "Back at one.".into();
     std::fs::write(&file, wanted.to_string()).unwrap();
     let kind = async || match ada.types(&set("--yes")).await {

@@ -59,6 +59,64 @@ async fn admins_change_settings_and_others_do_not() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_history_says_who_and_an_earlier_version_comes_back() {
+    let mut cluster = Cluster::new().await;
+    cluster.part.roles.admin_users = vec!["ada".into()];
+    let a = cluster.node("a", &[]).await;
+    let ada = Client::browser(&a, "ada").await;
+    let change = async |message: &str| {
+        let before = ada.get(&a, "system/global").await.json();
+        let mut document = before["document"].clone();
+        document["message"] = json!(message);
+        let change = json!({"generation": before["generation"], "document": document});
+        let stored = put(&ada, &a, "system/global", &change).await;
+        assert_eq!(stored, (200, String::new()));
+    };
+    let history = async |scope: &str| {
+        let path = format!("system/{scope}/history");
+        ada.get(&a, &path).await.json()["versions"].clone()
+    };
+    let local = history("local").await;
+    change("one").await;
+    change("two").await;
+    let versions = history("global").await;
+    let newest = &versions[0];
+    assert_eq!(
+        [&newest["via"], &newest["by"], &newest["inForce"]],
+        [&json!("administrator"), &json!("ada"), &json!(true)]
+    );
+    assert!(
+        newest["at"].is_string() && versions[1]["inForce"] == false,
+        "{versions}"
+    );
+    let path = format!("system/global/history/{}", versions[1]["generation"]);
+    let earlier = ada.get(&a, &path).await.json();
+    assert_eq!(earlier["document"]["message"], "one");
+    let first = versions.as_array().unwrap().last().unwrap();
+    assert_eq!(first["via"], "kubernetes", "{versions}");
+    assert_eq!(
+        history("local").await,
+        local,
+        "other settings, other history"
+    );
+
+    let before = ada.get(&a, "system/global").await.json();
+    let back = json!({"generation": before["generation"], "document": earlier["document"]});
+    assert_eq!(put(&ada, &a, "system/global", &back).await.0, 200);
+    let after = history("global").await;
+    let (len, was) = (
+        after.as_array().unwrap().len(),
+        versions.as_array().unwrap().len(),
+    );
+    assert_eq!(len, was + 1, "coming back is a version of its own");
+    let gone = ada.get(&a, "system/global/history/99").await.problem();
+    assert_eq!(gone, (404, "no-such-version".to_owned()));
+    let max = Client::program(&a, "max").await;
+    let refused = max.get(&a, "system/global/history").await.problem();
+    assert_eq!(refused, (403, "not-allowed".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_kubernetes_manages_is_shown_and_left_alone() {
     let mut cluster = Cluster::new().await;
     cluster.part.roles.admin_users = vec!["ada".into()];
@@ -92,7 +150,7 @@ async fn a_node_cannot_change_the_configuration_by_itself() {
         "site".parse().unwrap(),
     );
     let root: ConfigAnswer = evil
-        .store(Operation::ConfigGet, &ConfigGet { hash: None })
+        .store(Operation::ConfigGet, &ConfigGet::root())
         .await
         .unwrap();
     let part = json!({"roles": {"adminUsers": ["mallory"]}});
@@ -124,7 +182,7 @@ async fn a_node_cannot_change_the_configuration_by_itself() {
     cluster.manager.revoke("ada").await;
     assert_eq!(attempt(Some(&ada)).await, Err(401), "a revoked one");
     let after: ConfigAnswer = evil
-        .store(Operation::ConfigGet, &ConfigGet { hash: None })
+        .store(Operation::ConfigGet, &ConfigGet::root())
         .await
         .unwrap();
     assert_eq!(after.root, root.root);

@@ -470,6 +470,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/system/global/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Earlier versions of the settings of all servers */
+        get: operations["getGlobalSettingsHistory"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/system/global/history/{generation}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The settings of all servers as they were in a version */
+        get: operations["getGlobalSettingsVersion"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/system/local": {
         parameters: {
             query?: never;
@@ -481,6 +515,40 @@ export interface paths {
         get: operations["getLocalSettings"];
         /** Replace the settings of this server */
         put: operations["putLocalSettings"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/system/local/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Earlier versions of the settings of this server */
+        get: operations["getLocalSettingsHistory"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/system/local/history/{generation}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The settings of this server as they were in a version */
+        get: operations["getLocalSettingsVersion"];
+        put?: never;
         post?: never;
         delete?: never;
         options?: never;
@@ -1124,6 +1192,13 @@ export interface components {
              */
             generation: number;
         };
+        /** @description The versions of settings that are kept. */
+        SystemHistory: {
+            /** @description `global` or `local`. */
+            scope: string;
+            /** @description The newest first, which is the one in force. */
+            versions: components["schemas"]["SystemVersion"][];
+        };
         /** @description Settings of all servers, or of this one. */
         SystemSettings: {
             /** @description The settings; unknown fields are kept. */
@@ -1139,6 +1214,25 @@ export interface components {
             revision: string;
             /** @description `global` or `local`. */
             scope: string;
+        };
+        /** @description One version of settings. */
+        SystemVersion: {
+            /**
+             * Format: date-time
+             * @description Since when it was in force; absent when nobody wrote it down.
+             */
+            at?: string | null;
+            /** @description Login of the administrator, `namespace/name` of the custom resource, id of the server that joined, or empty. */
+            by: string;
+            /**
+             * Format: int64
+             * @description Generation of the configuration that brought it.
+             */
+            generation: number;
+            /** @description Whether it is in force. */
+            inForce: boolean;
+            /** @description How it came into force. */
+            via: components["schemas"]["VersionWay"];
         };
         /** @description A login. */
         Token: {
@@ -1206,6 +1300,11 @@ export interface components {
             /** @description The server. */
             serverId: string;
         };
+        /**
+         * @description How a version of settings came into force.
+         * @enum {string}
+         */
+        VersionWay: "administrator" | "kubernetes" | "manager" | "join" | "unknown";
         /**
          * @description What a viewer may do.
          * @enum {string}
@@ -4223,6 +4322,166 @@ export interface operations {
             };
         };
     };
+    getGlobalSettingsHistory: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "scope": "global",
+                     *       "versions": [
+                     *         {
+                     *           "at": "2026-03-02T09:30:00Z",
+                     *           "by": "ada",
+                     *           "generation": 7,
+                     *           "inForce": true,
+                     *           "via": "administrator"
+                     *         },
+                     *         {
+                     *           "at": "2026-03-01T08:00:00Z",
+                     *           "by": "",
+                     *           "generation": 5,
+                     *           "inForce": false,
+                     *           "via": "manager"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["SystemHistory"];
+                };
+            };
+            /** @description Not signed in, or no longer */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The user may not do this, or the page is a foreign one */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something that is needed does not answer; to be tried again */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getGlobalSettingsVersion: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Generation of the version */
+                generation: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "document": {
+                     *         "applications": [
+                     *           {
+                     *             "command": "xterm",
+                     *             "icon": "terminal",
+                     *             "name": "terminal",
+                     *             "title": "Terminal",
+                     *             "windowMode": "rootless"
+                     *           }
+                     *         ],
+                     *         "displayName": "Example desktops",
+                     *         "methods": [
+                     *           "local"
+                     *         ],
+                     *         "profiles": [
+                     *           {
+                     *             "clipboard": "both",
+                     *             "name": "default"
+                     *           }
+                     *         ],
+                     *         "roles": {
+                     *           "adminGroups": [
+                     *             "fastx-admins"
+                     *           ]
+                     *         },
+                     *         "schema": 1
+                     *       },
+                     *       "generation": 5,
+                     *       "managedBy": "",
+                     *       "revision": "9c56cc51b374",
+                     *       "scope": "global"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["SystemSettings"];
+                };
+            };
+            /** @description Not signed in, or no longer */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The user may not do this, or the page is a foreign one */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `no-such-version` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something that is needed does not answer; to be tried again */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     getLocalSettings: {
         parameters: {
             query?: never;
@@ -4397,6 +4656,149 @@ export interface operations {
             };
             /** @description `config-part-invalid` */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something that is needed does not answer; to be tried again */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getLocalSettingsHistory: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "scope": "local",
+                     *       "versions": [
+                     *         {
+                     *           "at": "2026-03-02T09:30:00Z",
+                     *           "by": "ada",
+                     *           "generation": 7,
+                     *           "inForce": true,
+                     *           "via": "administrator"
+                     *         },
+                     *         {
+                     *           "at": "2026-03-01T08:00:00Z",
+                     *           "by": "alpha",
+                     *           "generation": 5,
+                     *           "inForce": false,
+                     *           "via": "join"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["SystemHistory"];
+                };
+            };
+            /** @description Not signed in, or no longer */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The user may not do this, or the page is a foreign one */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Something that is needed does not answer; to be tried again */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getLocalSettingsVersion: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Generation of the version */
+                generation: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "document": {
+                     *         "directConnections": true,
+                     *         "hostname": "alpha.example.org",
+                     *         "logins": true,
+                     *         "schema": 1,
+                     *         "startSessions": true,
+                     *         "staticData": {
+                     *           "gpu": true
+                     *         }
+                     *       },
+                     *       "generation": 5,
+                     *       "managedBy": "",
+                     *       "revision": "9c56cc51b374",
+                     *       "scope": "local"
+                     *     }
+                     */
+                    "application/json": components["schemas"]["SystemSettings"];
+                };
+            };
+            /** @description Not signed in, or no longer */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The user may not do this, or the page is a foreign one */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `no-such-version` */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -1,6 +1,7 @@
 //! The configuration as administrators see it.
 
 use fastx_balancer::CompileError;
+use fastx_core::wire::history::{ConfigVersion, Via};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -38,6 +39,87 @@ impl SystemDocument {
             revision: document.revision,
             managed_by: document.managed_by,
             document: content,
+        }
+    }
+}
+
+/// The versions of settings that are kept.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SystemHistory {
+    /// `global` or `local`.
+    pub scope: String,
+    /// The newest first, which is the one in force.
+    pub versions: Vec<SystemVersion>,
+}
+
+/// One version of settings.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SystemVersion {
+    /// Generation of the configuration that brought it.
+    pub generation: u64,
+    /// Since when it was in force; absent when nobody wrote it down.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub at: Option<jiff::Timestamp>,
+    /// How it came into force.
+    pub via: VersionWay,
+    /// Login of the administrator, `namespace/name` of the custom resource, id of the server that joined, or empty.
+    pub by: String,
+    /// Whether it is in force.
+    pub in_force: bool,
+}
+
+/// How a version of settings came into force.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum VersionWay {
+    /// An administrator changed the settings.
+    Administrator,
+    /// A custom resource was changed.
+    Kubernetes,
+    /// A command with the identity of a manager, as `upload-store`.
+    Manager,
+    /// A host joined and got its first settings.
+    Join,
+    /// Nobody wrote it down.
+    Unknown,
+}
+
+impl SystemHistory {
+    /// Of this scope.
+    pub fn new(scope: &str, versions: Vec<ConfigVersion>) -> Self {
+        let versions = versions.into_iter().enumerate().map(|(place, version)| {
+            let ConfigVersion {
+                generation,
+                at,
+                author,
+                ..
+            } = version;
+            SystemVersion {
+                generation,
+                at,
+                via: author.via.into(),
+                by: author.by,
+                in_force: place == 0,
+            }
+        });
+        Self {
+            scope: scope.to_owned(),
+            versions: versions.collect(),
+        }
+    }
+}
+
+impl From<Via> for VersionWay {
+    fn from(via: Via) -> Self {
+        match via {
+            Via::Administrator => Self::Administrator,
+            Via::Kubernetes => Self::Kubernetes,
+            Via::Manager => Self::Manager,
+            Via::Join => Self::Join,
+            Via::Unknown => Self::Unknown,
         }
     }
 }
