@@ -71,7 +71,7 @@ pub enum Operation {
 /// Who answers an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
-    /// Any one manager (`store.<caller>.<operation>`).
+    /// Any one manager (`store.<caller>.<operation>`, and `manage.<caller>.<operation>` when a manager asks).
     Store,
     /// The target node (`node.<target>.<caller>.<operation>`).
     Node,
@@ -191,6 +191,12 @@ pub fn member_of(caller: &CallerId) -> Member {
     }
 }
 
+/// Group of the subjects on which nodes ask managers.
+const STORE: &str = "store";
+
+/// Group of the subjects on which managers do.
+const MANAGE: &str = "manage";
+
 /// Subjects of one cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subjects {
@@ -204,8 +210,15 @@ impl Subjects {
     }
 
     /// Subject on which `caller` asks a manager.
+    ///
+    /// Managers have subjects of their own: whoever may name nodes can name one as managers are named,
+    /// and still does not reach these.
     pub fn store(&self, caller: &CallerId, operation: Operation) -> String {
-        format!("{}.store.{caller}.{}", self.namespace, operation.name())
+        let group = match member_of(caller) {
+            Member::Manager => MANAGE,
+            Member::Node | Member::Joiner => STORE,
+        };
+        format!("{}.{group}.{caller}.{}", self.namespace, operation.name())
     }
 
     /// Subject on which `caller` asks the node `target`.
@@ -233,7 +246,12 @@ impl Subjects {
 
     /// What a manager subscribes to, in the queue group [`MANAGER_QUEUE`].
     pub fn all_store(&self) -> String {
-        format!("{}.store.*.>", self.namespace)
+        format!("{}.{STORE}.*.>", self.namespace)
+    }
+
+    /// The same for what managers ask.
+    pub fn all_manage(&self) -> String {
+        format!("{}.{MANAGE}.*.>", self.namespace)
     }
 
     /// What the node `target` subscribes to.
@@ -276,16 +294,21 @@ impl Subjects {
         format!("_INBOX.{caller}")
     }
 
-    /// Takes a subject apart that arrived at [`Self::all_store`].
+    /// Takes a subject apart that arrived at [`Self::all_store`] or [`Self::all_manage`].
     pub fn parse_store(&self, subject: &str) -> Option<(CallerId, Operation)> {
         let rest = subject
             .strip_prefix(self.namespace.as_str())?
-            .strip_prefix(".store.")?;
+            .strip_prefix('.')?;
+        let (group, rest) = rest.split_once('.')?;
         let (caller, operation) = rest.split_once('.')?;
-        Some((
-            caller.parse().ok()?,
-            Operation::parse(Side::Store, operation)?,
-        ))
+        let caller: CallerId = caller.parse().ok()?;
+        let own = match group {
+            STORE => member_of(&caller) != Member::Manager,
+            MANAGE => member_of(&caller) == Member::Manager,
+            _ => false,
+        };
+        let operation = Operation::parse(Side::Store, operation)?;
+        own.then_some((caller, operation))
     }
 
     /// Takes a subject apart that arrived at [`Self::all_joins`].
@@ -346,7 +369,7 @@ pub fn permissions(namespace: &BusNamespace, member: Member, name: &str) -> Perm
     let mut permissions = match member {
         Member::Node => Permissions {
             publish: vec![
-                format!("{namespace}.store.{name}.>"),
+                format!("{namespace}.{STORE}.{name}.>"),
                 format!("{namespace}.node.*.{name}.>"),
                 format!("{namespace}.heartbeat.{name}"),
             ],
@@ -358,7 +381,7 @@ pub fn permissions(namespace: &BusNamespace, member: Member, name: &str) -> Perm
         },
         Member::Manager => Permissions {
             publish: [
-                vec![format!("{namespace}.store.{name}.>")],
+                vec![format!("{namespace}.{MANAGE}.{name}.>")],
                 subjects(&["fleet", "config", "revoke", "stored"]),
                 // Their answers. The right to answer that comes with a request does not outlive a reload of the
                 // server's configuration, and whoever waits then waits in vain.
@@ -367,6 +390,7 @@ pub fn permissions(namespace: &BusNamespace, member: Member, name: &str) -> Perm
             .concat(),
             subscribe: subjects(&[
                 "store.*.>",
+                "manage.*.>",
                 "join.*.ask",
                 "heartbeat.*",
                 "fleet",
@@ -417,6 +441,8 @@ mod tests {
     fn foreign_subjects_are_refused() {
         for foreign in [
             "other.store.a.session.put",
+            "site-a.store.manager-a.config.put",
+            "site-a.manage.a.config.put",
             "site-a.store.a.session.start",
             "site-a.store",
             "",
@@ -428,16 +454,21 @@ mod tests {
     /// The table and the server's permissions say the same of every operation by every kind of member.
     #[test]
     fn managers_start_nothing_and_joiners_only_ask() {
-        let caller: CallerId = "x".parse().unwrap();
         let namespace: BusNamespace = "site-a".parse().unwrap();
         for operation in Operation::ALL {
-            let subject = match operation.side() {
-                Side::Store => subjects().store(&caller, operation),
-                Side::Node => subjects().node(&"b".parse().unwrap(), &caller, operation),
-                Side::Join => subjects().join(&caller),
-            };
             for member in Member::ALL {
-                let publish = permissions(&namespace, member, "x").publish;
+                let name = match member {
+                    Member::Node => "x",
+                    Member::Manager => "manager-x",
+                    Member::Joiner => "join-x",
+                };
+                let caller: CallerId = name.parse().unwrap();
+                let subject = match operation.side() {
+                    Side::Store => subjects().store(&caller, operation),
+                    Side::Node => subjects().node(&"b".parse().unwrap(), &caller, operation),
+                    Side::Join => subjects().join(&caller),
+                };
+                let publish = permissions(&namespace, member, name).publish;
                 let admitted = publish.iter().any(|allowed| {
                     let (allowed, subject) = (allowed.split('.'), subject.split('.'));
                     let mut pairs = allowed.zip(subject);
@@ -467,6 +498,14 @@ mod tests {
         ] {
             assert_eq!(member_of(&name.parse().unwrap()), member);
         }
+        // Also not when it is named as managers are.
+        let namespace = "site-a".parse().unwrap();
+        let own = permissions(&namespace, Member::Node, "manager-a").publish;
+        let managers = subjects().store(&"manager-a".parse().unwrap(), Operation::ConfigPut);
+        assert!(
+            own.iter()
+                .all(|s| !managers.starts_with(s.trim_end_matches('>')))
+        );
         let own = permissions(&"n".parse().unwrap(), Member::Node, "a");
         assert!(own.publish.iter().all(|s| s.contains(".a")), "{own:?}");
         assert!(!own.publish.iter().any(|s| s.ends_with("fleet")));

@@ -9,6 +9,8 @@ use fastx_core::subject::{MANAGER_QUEUE, Operation};
 use fastx_core::wire::operations::Empty;
 use fastx_core::wire::problem::Problem;
 use fastx_core::wire::server::Heartbeat;
+use futures::StreamExt as _;
+use futures::stream::SelectAll;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
@@ -32,7 +34,8 @@ const LIMIT: Duration = Duration::from_secs(5);
 /// Everything a manager listens to.
 #[derive(Debug)]
 pub(crate) struct Ears {
-    requests: Subscription,
+    /// Of nodes and of managers.
+    requests: SelectAll<Subscription>,
     heartbeats: Subscription,
     news: Subscription,
     joins: Option<Subscription>,
@@ -42,25 +45,16 @@ impl Ears {
     /// Subscribes.
     pub(crate) async fn open(bus: &Bus) -> Result<Self, BusError> {
         let subjects = bus.subjects();
-        let joins = match bus
-            .queue_subscribe(subjects.all_joins(), MANAGER_QUEUE)
-            .await
-        {
-            Ok(joins) => Some(joins),
-            // The bus server's accounts are of the version before, which knew nothing of this.
-            Err(BusError::Denied(_)) => {
-                tracing::warn!("the bus does not let this manager hear hosts that ask to join");
-                None
-            }
-            Err(error) => return Err(error),
-        };
+        let nodes = bus
+            .queue_subscribe(subjects.all_store(), MANAGER_QUEUE)
+            .await?;
+        let managers = if_allowed(bus, subjects.all_manage()).await?;
+        let requests = [nodes].into_iter().chain(managers).collect();
         Ok(Self {
-            joins,
+            joins: if_allowed(bus, subjects.all_joins()).await?,
             news: bus.subscribe(subjects.stored()).await?,
             heartbeats: bus.subscribe(subjects.all_heartbeats()).await?,
-            requests: bus
-                .queue_subscribe(subjects.all_store(), MANAGER_QUEUE)
-                .await?,
+            requests,
         })
     }
 
@@ -97,6 +91,18 @@ impl Ears {
             }
         }
         tracing::error!("the bus ended a subscription; does this manager's identity fit its role?");
+    }
+}
+
+/// Subscribes, unless the bus server's accounts are of the version before, which knew nothing of this.
+async fn if_allowed(bus: &Bus, subject: String) -> Result<Option<Subscription>, BusError> {
+    match bus.queue_subscribe(subject.clone(), MANAGER_QUEUE).await {
+        Ok(subscription) => Ok(Some(subscription)),
+        Err(BusError::Denied(_)) => {
+            tracing::warn!(%subject, "the bus does not let this manager hear that; are its accounts of an older version?");
+            Ok(None)
+        }
+        Err(error) => Err(error),
     }
 }
 

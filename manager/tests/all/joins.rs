@@ -6,16 +6,17 @@ use fastx_core::identity::{sign_node, user_key};
 use fastx_core::names::{CallerId, ServerId};
 use fastx_core::subject::Operation;
 use fastx_core::wire::broker::{BrokerConfig, Credentials};
-use fastx_core::wire::config::{ClusterPart, NodePart};
+use fastx_core::wire::config::{ClusterPart, NodePart, RootDocument, hash};
 use fastx_core::wire::fleet::FleetSnapshot;
 use fastx_core::wire::join::{Invitation, JoinAnswer, JoinAsk, JoinDecision, JoinState};
-use fastx_core::wire::operations::{ConfigAnswer, ConfigGet, Empty};
+use fastx_core::wire::operations::{ConfigAnswer, ConfigEdit, ConfigGet, Empty};
 use fastx_core::wire::problem::Problem;
 use fastx_lifecycle::clock;
 use fastx_manager::operations::joins::{Admission, Discovery, list, settle};
 use fastx_manager::store::Pace;
 use fastx_manager::testing::{self, Handle};
 use jiff::SignedDuration;
+use serde_json::json;
 
 use crate::support::{PATIENCE, beat, eventually, member, namespace};
 
@@ -176,7 +177,13 @@ async fn settings(hub: &Hub, server: &str) -> (u64, ClusterPart, Option<NodePart
     let node = member(hub, server);
     let get = async |hash: Option<String>| {
         let answer: ConfigAnswer = node
-            .store(Operation::ConfigGet, &ConfigGet { hash, ..ConfigGet::root() })
+            .store(
+                Operation::ConfigGet,
+                &ConfigGet {
+                    hash,
+                    ..ConfigGet::root()
+                },
+            )
             .await
             .unwrap();
         answer
@@ -274,6 +281,54 @@ async fn managers_without_a_key_wait_for_the_operator() {
     .unwrap();
     let answer = join(&host, &ask("a", 1, "host-a")).await;
     assert_eq!(answer, Ok(JoinAnswer::Accepted { jwt }));
+}
+
+/// Whoever has the key that gives nodes their names names one as managers are named.
+#[tokio::test]
+async fn the_key_of_nodes_makes_no_manager() {
+    let server = Server::start(3).await;
+    let manager =
+        testing::join_bus(server.join("manager-1").await, std::sync::Arc::default()).await;
+    let root = manager
+        .put_config(&ClusterPart::default(), &[].into())
+        .await;
+    let broker = server.join_file(&invitation(1, 1));
+    let (seed, public_key) = user_key([42; 32]);
+    let caller: CallerId = "manager-9".parse().unwrap();
+    let jwt = sign_node(&server.signing(), &caller, &public_key, clock::now()).unwrap();
+    let forged = BrokerConfig {
+        credentials: Some(Credentials {
+            caller: caller.clone(),
+            jwt,
+            seed,
+        }),
+        ..broker
+    };
+    let thief = fastx_bus::testing::try_join(forged).await.unwrap();
+    let part = json!({"roles": {"adminUsers": ["mallory"]}});
+    let edit = ConfigEdit {
+        token: None,
+        root: Some(RootDocument {
+            generation: root.generation + 1,
+            cluster: hash(&part),
+            ..root.clone()
+        }),
+        parts: [(hash(&part), part)].into(),
+    };
+    let stored: Result<Empty, Problem> = thief.store(Operation::ConfigPut, &edit).await;
+    assert_eq!(stored.unwrap_err().kind, "bus-denied");
+    let as_node = format!(
+        "{}.store.{caller}.config.put",
+        fastx_bus::testing::namespace()
+    );
+    let stored: Result<Empty, Problem> = thief.request(as_node, &edit, PATIENCE).await;
+    assert_eq!(stored.unwrap_err().kind, "not-found");
+    let after = server.join("a").await;
+    let after: ConfigAnswer = after
+        .store(Operation::ConfigGet, &ConfigGet::root())
+        .await
+        .unwrap();
+    assert_eq!(after.root, Some(root));
 }
 
 /// The whole way over a real server: the file's identity, the key that stays, the identity for it.
