@@ -101,7 +101,7 @@ mod tests {
     fn every_operation_describes_its_refusals() {
         let document: Value = serde_json::from_str(&document()).unwrap();
         let paths = document["paths"].as_object().unwrap();
-        assert_eq!(paths.len(), 32);
+        assert_eq!(paths.len(), 36);
         for (path, operations) in paths {
             for (method, operation) in operations.as_object().unwrap() {
                 let public = path.ends_with("/info") || path.ends_with("/openapi.json");
