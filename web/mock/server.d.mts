@@ -9,6 +9,14 @@ export interface Faults {
   unlinked: string[];
   noSystem: boolean;
 }
+export interface Version {
+  generation: number;
+  at?: string;
+  via: string;
+  by: string;
+  /** Absent in the version that is in force. */
+  document?: Record<string, unknown>;
+}
 export interface Mock {
   url: string;
   faults: Faults;
@@ -21,6 +29,7 @@ export interface Mock {
       managedBy: { global: string; local: string };
       global: Record<string, unknown>;
       local: Record<string, unknown>;
+      history: Record<"global" | "local", Version[]>;
     };
   };
   log: {

@@ -4,6 +4,7 @@ import { createServer } from "node:http";
 import { connect as connectTcp } from "node:net";
 import { extname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
+import { keep, versionOf, versionsOf } from "./history.mjs";
 import { serve } from "./rfb.mjs";
 import { png, scene } from "./scene.mjs";
 import {
@@ -396,6 +397,8 @@ async function api(mock, request, response, url, later) {
   if (token) return tokens(mock, me, { request, response, url, id: token[1] });
   const system = /^\/system\/(global|local)$/.exec(path);
   if (system && !mock.faults.noSystem) return settings(mock, me, system[1], request, response);
+  const past = /^\/system\/(global|local)\/history(?:\/(\d+))?$/.exec(path);
+  if (past && request.method === "GET") return history(mock, me, past[1], past[2], response);
   if (path === "/system/scripts/check" && me.role === "admin") {
     return send(response, 200, compiled((await body(request)).source));
   }
@@ -611,12 +614,29 @@ async function settings(mock, me, scope, request, response) {
         action: "Read them again and repeat the change.",
       });
     }
-    system[scope] = document;
     system.generation += 1;
+    keep(system, scope, { at: new Date().toISOString(), via: "administrator", by: me.login });
+    system[scope] = document;
   }
   const { generation } = system;
   const document = system[scope];
   send(response, 200, { scope, generation, revision: `4f1c2a9${generation}`, managedBy, document });
+}
+
+function history(mock, me, scope, generation, response) {
+  if (me.role !== "admin") throw notAllowed("Only administrators see the settings.");
+  const { system } = mock.state;
+  if (generation === undefined) return send(response, 200, { scope, versions: versionsOf(system, scope) });
+  const document = versionOf(system, scope, Number(generation));
+  if (!document) {
+    throw new Refusal(404, "no-such-version", "That version is not kept", {
+      detail: `Generation ${generation} is no version of these settings, or it was removed as one of the oldest.`,
+      action: "Choose one from the history.",
+    });
+  }
+  const { managedBy = "" } = document;
+  const revision = `4f1c2a9${generation}`;
+  send(response, 200, { scope, generation: Number(generation), revision, managedBy, document });
 }
 
 async function tokens(mock, me, { request, response, url, id }) {

@@ -1,5 +1,6 @@
 /** The small cluster that the mock pretends to be. */
 import { randomBytes } from "node:crypto";
+import { defaultHistory } from "./history.mjs";
 import { createScreen } from "./rfb.mjs";
 
 const GIB = 1024 ** 3;
@@ -193,7 +194,7 @@ export const profiles = {
 };
 
 /** The configuration as administrators see it: of all servers, and of the one that answers. */
-const defaultSystem = () => ({
+const defaultSettings = () => ({
   generation: 7,
   managedBy: { global: "", local: "" },
   global: {
@@ -228,6 +229,11 @@ const defaultSystem = () => ({
     managedBy: "",
   },
 });
+
+function defaultSystem() {
+  const settings = defaultSettings();
+  return { ...settings, history: defaultHistory(settings, ago) };
+}
 
 /** A whole cluster; `empty` leaves out the sessions. */
 export function createState({ empty = false } = {}) {

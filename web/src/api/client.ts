@@ -20,6 +20,7 @@ import type {
   StartAnswer,
   StartRequest,
   SystemChange,
+  SystemHistory,
   SystemSettings,
   Tokens,
   Users,
@@ -236,6 +237,14 @@ export const api = {
 
   saveSystem: (scope: Scope, change: SystemChange) =>
     json<SystemSettings>(`/system/${scope}`, { method: "PUT", body: change }),
+
+  /** The versions of the settings that are kept, newest first. */
+  systemHistory: (scope: Scope, signal?: AbortSignal) =>
+    json<SystemHistory>(`/system/${scope}/history`, { signal }),
+
+  /** The settings as they were in a version. */
+  systemVersion: (scope: Scope, generation: number, signal?: AbortSignal) =>
+    json<SystemSettings>(`/system/${scope}/history/${generation}`, { signal }),
 
   /** Whether a script compiles; nothing is stored. */
   checkScript: (source: string) =>

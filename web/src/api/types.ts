@@ -38,6 +38,8 @@ export type Scope = "global" | "local";
 export type Document = Record<string, unknown>;
 export type SystemSettings = Omit<Schemas["SystemSettings"], "document"> & { document: Document };
 export type SystemChange = Omit<Schemas["SystemChange"], "document"> & { document: Document };
+export type SystemVersion = Schemas["SystemVersion"];
+export type SystemHistory = Schemas["SystemHistory"];
 export type ScriptCheck = Schemas["ScriptCheck"];
 export type LogText = Schemas["LogText"];
 /** Problems that this page finds itself have no trace id. */
