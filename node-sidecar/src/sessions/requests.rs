@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fastx_bus::{Bus, Incoming};
+use fastx_core::names::CallerId;
 use fastx_core::subject::Operation;
 use fastx_core::wire::operations::{
     AccountAnswer, AccountFacts, AccountGet, ActAnswer, SessionAct, SessionStart,
@@ -12,6 +13,8 @@ use fastx_core::wire::problem::Problem;
 use fastx_core::wire::session::SessionRecord;
 use fastx_lifecycle::backoff::Backoff;
 use fastx_lifecycle::shutdown::Shutdown;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
 
 use super::Sessions;
@@ -61,28 +64,22 @@ async fn serve(sessions: &Sessions, bus: &Bus) {
 async fn answer(sessions: &Sessions, bus: &Bus, request: Incoming) {
     match bus.subjects().parse_node(&request.subject) {
         Some((caller, Operation::SessionStart)) => {
-            let done = match request.body::<SessionStart>() {
-                Ok(body) => sessions.asked_to_start(body).await,
-                Err(problem) => Err(problem),
-            };
-            log(&done, caller.as_str(), "session.start");
-            request.respond(done).await;
+            with(request, &caller, async |body| {
+                sessions.asked_to_start(body).await
+            })
+            .await;
         }
         Some((caller, Operation::SessionAct)) => {
-            let done = match request.body::<SessionAct>() {
-                Ok(body) => sessions.asked_to_act(body).await,
-                Err(problem) => Err(problem),
-            };
-            log(&done, caller.as_str(), "session.act");
-            request.respond(done).await;
+            with(request, &caller, async |body| {
+                sessions.asked_to_act(body).await
+            })
+            .await;
         }
         Some((caller, Operation::AccountGet)) => {
-            let done = match request.body::<AccountGet>() {
-                Ok(body) => sessions.asked_for_account(body).await,
-                Err(problem) => Err(problem),
-            };
-            log(&done, caller.as_str(), "account.get");
-            request.respond(done).await;
+            with(request, &caller, async |body| {
+                sessions.asked_for_account(body).await
+            })
+            .await;
         }
         _ => {
             let problem = Problem::bad_request("This server does not know the operation.");
@@ -91,10 +88,20 @@ async fn answer(sessions: &Sessions, bus: &Bus, request: Incoming) {
     }
 }
 
-fn log<T>(done: &Result<T, Problem>, caller: &str, operation: &str) {
-    if let Err(problem) = done {
-        tracing::info!(%caller, %operation, %problem, "a request of another node was refused");
+/// Reads the body, works, answers; a refusal is logged with its caller.
+async fn with<Q: DeserializeOwned, A: Serialize>(
+    request: Incoming,
+    caller: &CallerId,
+    work: impl AsyncFnOnce(Q) -> Result<A, Problem>,
+) {
+    let done = match request.body() {
+        Ok(body) => work(body).await,
+        Err(problem) => Err(problem),
+    };
+    if let Err(problem) = &done {
+        tracing::info!(%caller, subject = %request.subject, %problem, "a request of another node was refused");
     }
+    request.respond(done).await;
 }
 
 impl Sessions {

@@ -131,6 +131,15 @@ impl Cluster {
         }
     }
 
+    /// Starts the nodes `a` and `b`, which belong to these logins, and waits until they know each other.
+    pub(crate) async fn pair(&mut self, logins: &[&str]) -> (TestNode, TestNode) {
+        let a = self.node("a", logins).await;
+        let b = self.node("b", logins).await;
+        acquainted(&a, &[&b]).await;
+        acquainted(&b, &[&a]).await;
+        (a, b)
+    }
+
     /// Starts a node that belongs to these logins and waits until the cluster knows it.
     pub(crate) async fn node(&mut self, name: &str, logins: &[&str]) -> TestNode {
         let id: ServerId = name.parse().unwrap();

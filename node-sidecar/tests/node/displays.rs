@@ -177,12 +177,7 @@ async fn viewers_learn_why_they_have_to_go() {
     let node = cluster.node("a", &["ada"]).await;
     let ada = Client::program(&node, "ada").await;
     let id = ada.start(&node, "").await;
-    let open = || async {
-        let ticket = ada.ticket(&node, &id, "control").await;
-        let mut viewer = Viewer::open(&node, &id, &ticket).await;
-        viewer.handshake().await.unwrap();
-        viewer
-    };
+    let open = || Viewer::at(&ada, &node, &id);
     let mut viewer = open().await;
     let answer = ada
         .post(&node, &format!("sessions/{id}/disconnect"), json!({}))
@@ -198,9 +193,7 @@ async fn viewers_learn_why_they_have_to_go() {
     assert_eq!(late.closed().await, 4410);
 
     let id = ada.start(&node, "").await;
-    let ticket = ada.ticket(&node, &id, "control").await;
-    let mut viewer = Viewer::open(&node, &id, &ticket).await;
-    viewer.handshake().await.unwrap();
+    let mut viewer = Viewer::at(&ada, &node, &id).await;
     node.shutdown.trigger();
     assert_eq!(viewer.closed().await, 1001);
 }

@@ -3,7 +3,7 @@
 use axum::http::Method;
 use serde_json::{Value, json};
 
-use crate::cluster::{Cluster, TestNode, acquainted, eventually};
+use crate::cluster::{Cluster, TestNode, eventually};
 use crate::http::Client;
 use crate::viewer::Viewer;
 
@@ -36,11 +36,7 @@ async fn an_abandoned_session_is_announced_can_be_kept_and_ends() {
         Client::program(&node, "ada").await,
         Client::program(&node, "bob").await,
     );
-    let started = ada
-        .post(&node, "sessions", json!({"application": "term"}))
-        .await
-        .json();
-    let id = started["session"]["id"].as_str().unwrap();
+    let id = &ada.terminal(&node).await;
     let session = until(&ada, &node, id, "the end is announced", |s| {
         s["warning"].is_object()
     })
@@ -84,14 +80,8 @@ async fn whoever_types_nothing_is_warned_and_disconnected() {
     cluster.part.profiles[0].disconnect_idle_seconds = 12;
     let node = cluster.node("a", &["ada"]).await;
     let ada = Client::program(&node, "ada").await;
-    let started = ada
-        .post(&node, "sessions", json!({"application": "term"}))
-        .await
-        .json();
-    let id = started["session"]["id"].as_str().unwrap();
-    let ticket = ada.ticket(&node, id, "control").await;
-    let mut viewer = Viewer::open(&node, id, &ticket).await;
-    viewer.handshake().await.unwrap();
+    let id = &ada.terminal(&node).await;
+    let mut viewer = Viewer::at(&ada, &node, id).await;
     until(&ada, &node, id, "a warning", |s| s["warning"].is_object()).await;
     viewer.key().await;
     until(&ada, &node, id, "a key answers it", |s| {
@@ -118,10 +108,7 @@ async fn whoever_types_nothing_is_warned_and_disconnected() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_record_of_a_session_that_is_over_can_be_purged() {
     let mut cluster = Cluster::new().await;
-    let a = cluster.node("a", &["ada", "bob"]).await;
-    let b = cluster.node("b", &["ada", "bob"]).await;
-    acquainted(&a, &[&b]).await;
-    acquainted(&b, &[&a]).await;
+    let (a, b) = cluster.pair(&["ada", "bob"]).await;
     let (ada, bob, max) = (
         Client::program(&a, "ada").await,
         Client::program(&a, "bob").await,

@@ -4,7 +4,7 @@ use axum::http::Method;
 use fastx_core::wire::config::EventScripts;
 use serde_json::json;
 
-use crate::cluster::{Cluster, TestNode, acquainted, eventually};
+use crate::cluster::{Cluster, TestNode, eventually};
 use crate::http::Client;
 use crate::viewer::Viewer;
 
@@ -38,20 +38,14 @@ async fn the_scripts_of_a_profile_run_once_at_each_event() {
     };
     let node = cluster.node("a", &["ada"]).await;
     let ada = Client::program(&node, "ada").await;
-    let started = ada
-        .post(&node, "sessions", json!({"application": "term"}))
-        .await
-        .json();
-    let id = started["session"]["id"].as_str().unwrap();
+    let id = &ada.terminal(&node).await;
     told(&node, &["start"]).await;
     let path = format!("sessions/{id}");
     let change = json!({"name": "Thesis"});
     let changed = ada.call(&node, Method::PATCH, &path, Some(change)).await;
     assert_eq!(changed.status, 200, "{changed:?}");
     told(&node, &["start", "params"]).await;
-    let ticket = ada.ticket(&node, id, "control").await;
-    let mut viewer = Viewer::open(&node, id, &ticket).await;
-    viewer.handshake().await.unwrap();
+    let viewer = Viewer::at(&ada, &node, id).await;
     told(&node, &["start", "params", "connect"]).await;
     drop(viewer);
     told(&node, &["start", "params", "connect", "disconnect"]).await;
@@ -86,14 +80,8 @@ async fn a_warning_is_shown_in_the_session_until_somebody_types() {
     cluster.part.profiles[0].disconnect_idle_seconds = 12;
     let node = cluster.node("a", &["ada"]).await;
     let ada = Client::program(&node, "ada").await;
-    let started = ada
-        .post(&node, "sessions", json!({"application": "term"}))
-        .await
-        .json();
-    let id = started["session"]["id"].as_str().unwrap();
-    let ticket = ada.ticket(&node, id, "control").await;
-    let mut viewer = Viewer::open(&node, id, &ticket).await;
-    viewer.handshake().await.unwrap();
+    let id = &ada.terminal(&node).await;
+    let mut viewer = Viewer::at(&ada, &node, id).await;
     let notices = async |what: &str, wanted: usize| {
         eventually(what, || async {
             let notices = node.link.notices();
@@ -118,10 +106,7 @@ async fn a_warning_is_shown_in_the_session_until_somebody_types() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_manager_says_why_a_session_is_ended_and_its_owner_reads_it() {
     let mut cluster = Cluster::new().await;
-    let a = cluster.node("a", &["ada"]).await;
-    let b = cluster.node("b", &["ada"]).await;
-    acquainted(&a, &[&b]).await;
-    acquainted(&b, &[&a]).await;
+    let (a, _b) = cluster.pair(&["ada"]).await;
     let (ada, max) = (
         Client::program(&a, "ada").await,
         Client::program(&a, "max").await,

@@ -183,6 +183,14 @@ impl Client {
         answer.json()["session"]["id"].as_str().unwrap().to_owned()
     }
 
+    /// Starts the application of all test clusters; the session's id.
+    pub(crate) async fn terminal(&self, node: &TestNode) -> String {
+        let body = json!({"application": "term"});
+        let answer = self.post(node, "sessions", body).await;
+        assert_eq!(answer.status, 201, "{answer:?}");
+        answer.json()["session"]["id"].as_str().unwrap().to_owned()
+    }
+
     /// Ways to a session.
     pub(crate) async fn ways(&self, node: &TestNode, id: &str, mode: &str) -> Vec<Value> {
         let answer = self

@@ -22,7 +22,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::cluster::{Cluster, TestNode, acquainted, eventually};
+use crate::cluster::{Cluster, TestNode, eventually};
 use crate::viewer::Viewer;
 
 /// Longest wait of this test.
@@ -246,10 +246,7 @@ impl<'a> Browser<'a> {
 async fn site() -> (Cluster, TestNode, TestNode, Nginx) {
     let mut cluster = Cluster::new().await;
     cluster.part.trusted_proxies = vec!["127.0.0.1".into()];
-    let a = cluster.node("a", &["ada"]).await;
-    let b = cluster.node("b", &["ada"]).await;
-    acquainted(&a, &[&b]).await;
-    acquainted(&b, &[&a]).await;
+    let (a, b) = cluster.pair(&["ada"]).await;
     cluster.settle(&[&a, &b]).await;
     let nginx = Nginx::start(&a, &b).await;
     (cluster, a, b, nginx)

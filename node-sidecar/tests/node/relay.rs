@@ -16,10 +16,7 @@ async fn a_viewer_is_relayed_in_a_cluster_on_redis() {
 }
 
 async fn relayed(mut cluster: Cluster) {
-    let a = cluster.node("a", &["ada"]).await;
-    let b = cluster.node("b", &["ada"]).await;
-    acquainted(&a, &[&b]).await;
-    acquainted(&b, &[&a]).await;
+    let (a, b) = cluster.pair(&["ada"]).await;
     let ada = Client::program(&a, "ada").await;
     let id = ada.start(&a, "b").await;
     let ways = ada.ways(&a, &id, "control").await;

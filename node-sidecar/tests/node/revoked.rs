@@ -7,19 +7,12 @@ use fastx_core::wire::ticket::TicketClaims;
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::cluster::{Cluster, TestNode, acquainted, eventually};
+use crate::cluster::{Cluster, eventually};
 use crate::http::Client;
 use crate::viewer::Viewer;
 
 /// An ended login is over everywhere within a second; a busy machine needs a little more.
 const SOON: Duration = Duration::from_secs(3);
-
-async fn open(client: &Client, node: &TestNode, id: &str) -> Viewer {
-    let ticket = client.ticket(node, id, "control").await;
-    let mut viewer = Viewer::open(node, id, &ticket).await;
-    viewer.handshake().await.unwrap();
-    viewer
-}
 
 async fn ends(viewer: &mut Viewer, since: Instant) {
     let (code, reason) = viewer.closed_why().await;
@@ -34,18 +27,15 @@ async fn ends(viewer: &mut Viewer, since: Instant) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn open_views_end_with_their_login_on_every_node() {
     let mut cluster = Cluster::new().await;
-    let a = cluster.node("a", &["ada"]).await;
-    let b = cluster.node("b", &["ada"]).await;
-    acquainted(&a, &[&b]).await;
-    acquainted(&b, &[&a]).await;
+    let (a, b) = cluster.pair(&["ada"]).await;
     let (first, second) = (
         Client::program(&a, "ada").await,
         Client::program(&a, "ada").await,
     );
     let (here, there) = (first.start(&a, "a").await, first.start(&a, "b").await);
-    let mut direct = open(&first, &a, &here).await;
-    let mut relayed = open(&first, &a, &there).await;
-    let mut other = open(&second, &a, &here).await;
+    let mut direct = Viewer::at(&first, &a, &here).await;
+    let mut relayed = Viewer::at(&first, &a, &there).await;
+    let mut other = Viewer::at(&second, &a, &here).await;
     // Asked for before the end, used after it.
     let late = first.ticket(&a, &there, "control").await;
     let since = Instant::now();
@@ -58,7 +48,7 @@ async fn open_views_end_with_their_login_on_every_node() {
     // The same user's other login has nothing to do with it, until an administrator ends all of them.
     let size = (640, 480);
     other.frame(size).await.unwrap();
-    let mut relayed = open(&second, &a, &there).await;
+    let mut relayed = Viewer::at(&second, &a, &there).await;
     let since = Instant::now();
     cluster.manager.revoke("ada").await;
     ends(&mut other, since).await;
@@ -127,7 +117,7 @@ async fn a_missed_end_of_a_login_is_made_up_for() {
     let a = cluster.node("a", &["ada"]).await;
     let ada = Client::program(&a, "ada").await;
     let id = ada.start(&a, "").await;
-    let mut viewer = open(&ada, &a, &id).await;
+    let mut viewer = Viewer::at(&ada, &a, &id).await;
     cluster.hub.set_connected(&a.id.clone().into(), false);
     cluster.manager.revoke("ada").await;
     viewer.frame((640, 480)).await.unwrap();

@@ -5,7 +5,7 @@ use fastx_core::wire::problem::Problem;
 use fastx_core::wire::session::SessionState;
 use serde_json::{Value, json};
 
-use crate::cluster::{Cluster, TestNode, acquainted, eventually};
+use crate::cluster::{Cluster, TestNode, eventually};
 use crate::http::Client;
 
 async fn state(client: &Client, node: &TestNode, id: &str, wanted: &str) -> Value {
@@ -106,10 +106,7 @@ async fn a_session_from_start_to_end() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_repetition_gets_the_same_answer() {
     let mut cluster = Cluster::new().await;
-    let a = cluster.node("a", &["ada"]).await;
-    let b = cluster.node("b", &["ada"]).await;
-    acquainted(&a, &[&b]).await;
-    acquainted(&b, &[&a]).await;
+    let (a, b) = cluster.pair(&["ada"]).await;
     let ada = Client {
         key: Some("k1".into()),
         ..Client::program(&a, "ada").await
@@ -238,10 +235,7 @@ async fn sessions_outlive_the_node_process_and_its_memory() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sessions_of_all_servers_are_listed_and_ended_from_any() {
     let mut cluster = Cluster::new().await;
-    let a = cluster.node("a", &["ada"]).await;
-    let b = cluster.node("b", &["ada"]).await;
-    acquainted(&a, &[&b]).await;
-    acquainted(&b, &[&a]).await;
+    let (a, b) = cluster.pair(&["ada"]).await;
     let ada = Client::program(&a, "ada").await;
     let id = ada.start(&a, "b").await;
     state(&ada, &a, &id, "running").await;

@@ -4,7 +4,7 @@ use axum::http::Method;
 use fastx_core::wire::session::SessionRecord;
 use serde_json::{Value, json};
 
-use crate::cluster::{Cluster, TestNode, acquainted, eventually};
+use crate::cluster::{Cluster, TestNode, eventually};
 use crate::http::{Answer, Client};
 use crate::viewer::Viewer;
 
@@ -33,20 +33,10 @@ async fn seen(client: &Client, node: &TestNode, id: &str) -> Value {
     .await
 }
 
-async fn open(client: &Client, node: &TestNode, id: &str) -> Viewer {
-    let ticket = client.ticket(node, id, "control").await;
-    let mut viewer = Viewer::open(node, id, &ticket).await;
-    viewer.handshake().await.unwrap();
-    viewer
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_guest_sees_what_was_shared_and_no_more_until_it_is_taken_back() {
     let mut cluster = Cluster::new().await;
-    let a = cluster.node("a", &["ada", "bob"]).await;
-    let b = cluster.node("b", &["ada", "bob"]).await;
-    acquainted(&a, &[&b]).await;
-    acquainted(&b, &[&a]).await;
+    let (a, b) = cluster.pair(&["ada", "bob"]).await;
     let ada = Client::program(&a, "ada").await;
     let bob = Client::program(&b, "bob").await;
     // Shared at one node, running on the other, looked at by way of a relay.
@@ -71,7 +61,7 @@ async fn a_guest_sees_what_was_shared_and_no_more_until_it_is_taken_back() {
     let listed = bob.get(&b, "sessions").await.json();
     assert_eq!(listed["sessions"][0]["id"], id.as_str());
 
-    let mut viewer = open(&bob, &b, &id).await;
+    let mut viewer = Viewer::at(&bob, &b, &id).await;
     viewer.key().await;
     viewer.pointer().await;
     viewer.frame((640, 480)).await.unwrap();
@@ -130,10 +120,7 @@ async fn a_guest_sees_what_was_shared_and_no_more_until_it_is_taken_back() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_has_the_link_comes_in_once_it_is_accepted() {
     let mut cluster = Cluster::new().await;
-    let a = cluster.node("a", &["ada"]).await;
-    let b = cluster.node("b", &["ada"]).await;
-    acquainted(&a, &[&b]).await;
-    acquainted(&b, &[&a]).await;
+    let (a, b) = cluster.pair(&["ada"]).await;
     let ada = Client::program(&a, "ada").await;
     let bob = Client::browser(&b, "bob").await;
     let id = ada.start(&a, "a").await;
@@ -152,7 +139,7 @@ async fn whoever_has_the_link_comes_in_once_it_is_accepted() {
     );
     let again = bob.post(&b, &format!("shares/{secret}"), json!({})).await;
     assert_eq!(again.status, 200);
-    let mut viewer = open(&bob, &b, &id).await;
+    let mut viewer = Viewer::at(&bob, &b, &id).await;
     viewer.key().await;
     viewer.frame((640, 480)).await.unwrap();
     assert_eq!(a.link.inputs(&id.parse().unwrap()), 1);

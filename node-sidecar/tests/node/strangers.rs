@@ -9,7 +9,7 @@ use fastx_core::wire::problem::Problem;
 use fastx_core::wire::session::{SessionRecord, StartRequest};
 use serde_json::{Value, json};
 
-use crate::cluster::{Cluster, TestNode, acquainted};
+use crate::cluster::{Cluster, TestNode};
 use crate::http::{Answer, Client};
 
 /// Every operation on a session, with its method and body.
@@ -46,10 +46,7 @@ async fn try_all(client: &Client, node: &TestNode, id: &str) -> Vec<u16> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_user_sees_and_ends_nothing() {
     let mut cluster = Cluster::new().await;
-    let a = cluster.node("a", &["ada", "bob"]).await;
-    let b = cluster.node("b", &["ada", "bob"]).await;
-    acquainted(&a, &[&b]).await;
-    acquainted(&b, &[&a]).await;
+    let (a, b) = cluster.pair(&["ada", "bob"]).await;
     let (ada, bob) = (
         Client::program(&a, "ada").await,
         Client::program(&a, "bob").await,

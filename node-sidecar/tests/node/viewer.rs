@@ -24,6 +24,14 @@ impl Viewer {
         Self::open_from(node, id, ticket, None).await.unwrap()
     }
 
+    /// A viewer of somebody who may control the session, after the handshake.
+    pub(crate) async fn at(client: &http::Client, node: &TestNode, id: &str) -> Self {
+        let ticket = client.ticket(node, id, "control").await;
+        let mut viewer = Self::open(node, id, &ticket).await;
+        viewer.handshake().await.unwrap();
+        viewer
+    }
+
     /// Opens it from a page of this origin; the HTTP status when that is refused.
     pub(crate) async fn open_from(
         node: &TestNode,
