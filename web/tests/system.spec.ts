@@ -90,6 +90,10 @@ test.describe("system", () => {
     await data.fill('{ "rack": "A2", ');
     await expect(page.getByText(/^This is not JSON/)).toBeVisible();
     await expect(page.getByRole("button", { name: "Review and save" })).toBeDisabled();
+    await page.getByRole("button", { name: "Debugging" }).click();
+    await page.getByRole("button", { name: "Static data" }).click();
+    await expect(data).toHaveValue('{ "rack": "A2", ');
+    await expect(page.getByText(/^This is not JSON/)).toBeVisible();
     await data.fill('{ "rack": "A2" }');
     await page.getByRole("link", { name: "Sessions", exact: true }).click();
     const dialog = page.getByRole("dialog", { name: "Leave without saving?" });

@@ -1,6 +1,5 @@
 /** The sections of the settings of one server. */
 import { Switch } from "@mantine/core";
-import { useState } from "react";
 import type { Document } from "../../api/types.ts";
 import { text } from "../../text.ts";
 import { Area, Lines, Word } from "./fields.tsx";
@@ -40,19 +39,16 @@ export function ServerSection({ draft, change }: SectionProps) {
 }
 
 interface StaticProps extends SectionProps {
-  /** Told whether the text is data. */
-  onWrong: (wrong: string) => void;
+  /** As it was typed, which may be no data yet. */
+  typed: string | undefined;
+  onType: (source: string) => void;
 }
 
 /** Kept as typed while it is not valid: nothing of the draft is lost to a missing comma. */
-export function StaticDataSection({ draft, change, onWrong }: StaticProps) {
-  const [typed, setTyped] = useState<string>();
-  const [error, setError] = useState("");
+export function StaticDataSection({ draft, typed, change, onType }: StaticProps) {
   const take = (source: string) => {
-    setTyped(source);
+    onType(source);
     const read = readData(source);
-    setError(typeof read === "string" ? read : "");
-    onWrong(typeof read === "string" ? read : "");
     if (typeof read !== "string") change({ staticData: read });
   };
   return (
@@ -60,11 +56,17 @@ export function StaticDataSection({ draft, change, onWrong }: StaticProps) {
       label={labels.names.staticData}
       hint={labels.staticDataHint}
       rows={16}
-      error={error || undefined}
+      error={wrongData(typed) || undefined}
       value={typed ?? JSON.stringify(part(draft, "staticData"), null, 2)}
       onChange={take}
     />
   );
+}
+
+/** What is wrong with static data as it was typed. */
+export function wrongData(typed: string | undefined): string {
+  const read = typed === undefined ? {} : readData(typed);
+  return typeof read === "string" ? read : "";
 }
 
 function readData(source: string): Document | string {

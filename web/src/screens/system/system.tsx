@@ -24,7 +24,7 @@ import {
   SignInSection,
 } from "./global.tsx";
 import { History } from "./history.tsx";
-import { LocalDebugSection, ServerSection, StaticDataSection } from "./local.tsx";
+import { LocalDebugSection, ServerSection, StaticDataSection, wrongData } from "./local.tsx";
 import { Locked, Mark } from "./marks.tsx";
 import { systemQuery } from "./query.ts";
 import { Review, SaveBar } from "./review.tsx";
@@ -86,13 +86,14 @@ interface EditorProps {
 
 function Editor({ scope, settings, section, onSection }: EditorProps) {
   const [draft, setDraft] = useState<Document>(settings.document);
-  const [badData, setBadData] = useState("");
+  const [typedData, setTypedData] = useState<string>();
   const [reviewing, setReviewing] = useState(false);
   // A draft that is discarded takes what was typed beside it along.
   const [round, setRound] = useState(0);
   const differences = changes(settings.document, draft);
   const wrong = wrongIn(draft);
-  const dirty = differences.length > 0 || badData !== "";
+  const badData = wrongData(typedData) !== "";
+  const dirty = differences.length > 0 || badData;
   const locked = settings.managedBy !== "";
   const blocker = useBlocker({
     shouldBlockFn: () => dirty,
@@ -101,7 +102,7 @@ function Editor({ scope, settings, section, onSection }: EditorProps) {
   });
   const replace = (document: Document) => {
     setDraft(document);
-    setBadData("");
+    setTypedData(undefined);
     setRound(before => before + 1);
   };
   const parts: SectionProps = {
@@ -125,7 +126,7 @@ function Editor({ scope, settings, section, onSection }: EditorProps) {
             <fieldset key={round} disabled={locked} className={classes.fields}>
               <legend className="hidden">{words.sectionNames[section]}</legend>
               {section === "staticData" ? (
-                <StaticDataSection {...parts} onWrong={setBadData} />
+                <StaticDataSection {...parts} typed={typedData} onType={setTypedData} />
               ) : (
                 <Chosen scope={scope} section={section} parts={parts} />
               )}
@@ -136,7 +137,7 @@ function Editor({ scope, settings, section, onSection }: EditorProps) {
       {dirty ? (
         <SaveBar
           count={differences.length}
-          wrong={badData !== "" || Object.keys(wrong).length > 0}
+          wrong={badData || Object.keys(wrong).length > 0}
           onDiscard={() => replace(settings.document)}
           onReview={() => setReviewing(true)}
         />
