@@ -1,6 +1,7 @@
 //! `FastXCluster`: everything that the compute nodes of one cluster share.
 
 mod authentication;
+mod discovery;
 mod hosts;
 mod sessions;
 mod store;
@@ -17,6 +18,7 @@ use crate::value::{LocalRef, LogLevel, Resources};
 pub use authentication::{
     Authentication, LocalAuthentication, Method, OidcAuthentication, SshAuthentication,
 };
+pub use discovery::{Discovery, DiscoveryMode};
 pub use hosts::{HostTemplate, Hosts};
 pub use sessions::{
     Application, Balancing, Clipboard, EventScripts, Members, Profile, Roles, ScriptLimits,
@@ -51,7 +53,9 @@ pub use web::{IssuerRef, Tls, TlsMode, Web};
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("!has(self.tls) || !has(self.tls.mode) || self.tls.mode != 'CertManager' || (has(self.web) && has(self.web.hostNames) && self.web.hostNames.size() > 0)")
-        .message("`web.hostNames` is required with `tls.mode: CertManager`: the certificate is made for them")
+        .message("`web.hostNames` is required with `tls.mode: CertManager`: the certificate is made for them"),
+    validation = Rule::new("!has(self.discovery) || !has(self.transporter) || !has(self.transporter.type) || self.transporter.type == 'NATS'")
+        .message("`discovery` is allowed only with `transporter.type: NATS`: no other transporter tells members apart")
 )]
 pub struct FastXClusterSpec {
     /// Name of the cluster for people; the object's name when unset.
@@ -99,6 +103,9 @@ pub struct FastXClusterSpec {
     /// Kubernetes nodes that become compute nodes by themselves; none when unset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hosts: Option<Hosts>,
+    /// Hosts that come in with a join file; without this there is none, and nobody can ask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub discovery: Option<Discovery>,
     /// How a server is chosen.
     #[serde(default)]
     pub balancing: Balancing,

@@ -97,6 +97,8 @@ words!(
         SessionsRunning,
         /// A change waits, because it would end sessions.
         UpdatePending,
+        /// Hosts ask to join and are not admitted.
+        HostsWaiting,
         /// The script was accepted by the engine.
         Compiled,
         /// The script's own tests gave the expected answers.
@@ -175,6 +177,10 @@ words!(
         NeverSeen,
         /// The node was heard of, but not lately.
         Silent,
+        /// A host asks to join under a name that no ComputeNode declares.
+        NotDeclared,
+        /// A host asks to join under a name that somebody else has or had.
+        JoinHeld,
         /// The node reports faults.
         NodeFaults,
         /// Sessions run.

@@ -38,6 +38,10 @@ pub const FORCE_ANNOTATION: &str = "fastx.dev/force";
 /// Annotation on a `ComputeNode` that approves one waiting disruption; its value is the one that the condition names.
 pub const APPROVE_ANNOTATION: &str = "fastx.dev/approve";
 
+/// Annotation on a `ComputeNode` of kind `external` that admits the host with this public key, though another one
+/// has spoken under the name before.
+pub const ADMIT_ANNOTATION: &str = "fastx.dev/admit";
+
 /// Our finalizer.
 pub const FINALIZER: &str = "fastx.dev/operator";
 

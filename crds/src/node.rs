@@ -54,7 +54,8 @@ pub struct ComputeNodeSpec {
     /// The operator runs desktop and node sidecar in one Pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod: Option<PodNode>,
-    /// Any Linux machine that runs the node software itself; the operator only issues the Secret `NAME-broker` to join with.
+    /// Any Linux machine that runs the node software itself; the operator only issues the Secret `NAME-broker`, and with
+    /// `discovery` of the cluster admits the host that asks to join under this name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external: Option<ExternalNode>,
     /// Sessions on a Kubernetes node itself, as its own users, who sign in at its sshd. The operator runs only the node

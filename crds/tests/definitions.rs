@@ -177,6 +177,21 @@ fn clusters() {
 }
 
 #[test]
+fn discovery_of_clusters() {
+    let cluster = |spec, expect| check("FastXCluster", "site", spec, expect);
+    cluster("discovery: {}", "");
+    cluster("discovery: {mode: Declared}\ntransporter: {type: NATS}", "");
+    cluster(
+        "discovery: {mode: Declared}\ntransporter: {replicas: 3}",
+        "",
+    );
+    cluster(
+        "discovery: {}\ntransporter: {type: Redis}",
+        "`discovery` is allowed only with `transporter.type: NATS`",
+    );
+}
+
+#[test]
 fn changes_of_clusters() {
     let change = |before, after, expect| check_change("FastXCluster", before, after, expect);
     change(

@@ -5,16 +5,23 @@ use std::time::Duration;
 
 use fastx_bus::BusState;
 use fastx_core::wire::config::RootDocument;
-use fastx_core::wire::status::{ClusterStatus, NodeStatus, PartStatus};
+use fastx_core::wire::join::{JoinRecord, JoinState};
+use fastx_core::wire::status::{ClusterStatus, JoinStatus, NodeStatus, PartStatus};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::core::Core;
 use crate::fleet::Command;
-use crate::operations::configuration;
+use crate::operations::{configuration, joins};
 
 /// Pause between two looks.
 const INTERVAL: Duration = Duration::from_secs(1);
+
+/// At each of so many looks the requests to join are read: whoever waits asks again every 15 s.
+const JOINS_EVERY: u32 = 3;
+
+/// Most hosts without an identity that are told of, the oldest first.
+const MOST_WAITING: usize = 256;
 
 /// Puts the status together each second and announces it when it says something new.
 pub(crate) async fn run(
@@ -25,13 +32,24 @@ pub(crate) async fn run(
     let mut ticks = interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut root: Option<RootDocument> = None;
+    let mut asking = Vec::new();
+    let mut look = 0;
     loop {
         ticks.tick().await;
         if let Ok(Some(read)) = configuration::root(&core).await {
             root = Some(read);
         }
+        // A manager that signs identities itself has no operator to tell.
+        if look == 0
+            && core.admission().signing.is_none()
+            && let Ok(records) = joins::list(&*core.store).await
+        {
+            asking = told(records);
+        }
+        look = (look + 1) % JOINS_EVERY;
         let probed = store.borrow().clone();
-        let new = compose(&core, &probed, root.as_ref()).await;
+        let mut new = compose(&core, &probed, root.as_ref()).await;
+        new.joins.clone_from(&asking);
         status.send_if_modified(|old| {
             let news = differs(old, &new);
             *old = new;
@@ -56,7 +74,26 @@ pub(crate) fn unknown(core: &Core) -> ClusterStatus {
         revision: String::new(),
         generation: 0,
         nodes: std::collections::BTreeMap::new(),
+        joins: Vec::new(),
     }
+}
+
+/// What the operator hears of requests to join: those that wait first, and no more of them than it can show.
+fn told(records: Vec<JoinRecord>) -> Vec<JoinStatus> {
+    let open = records
+        .into_iter()
+        .filter(|r| r.state != JoinState::Refused)
+        .map(|r| JoinStatus {
+            server_id: r.server_id,
+            public_key: r.public_key,
+            hostname: r.hostname,
+            accepted: r.state == JoinState::Accepted,
+            identified: r.state == JoinState::Accepted && r.jwt.is_some(),
+        });
+    let (settled, mut waiting): (Vec<_>, Vec<_>) = open.partition(|j| j.identified);
+    waiting.truncate(MOST_WAITING);
+    waiting.extend(settled);
+    waiting
 }
 
 async fn compose(core: &Core, store: &PartStatus, root: Option<&RootDocument>) -> ClusterStatus {
@@ -88,6 +125,7 @@ async fn compose(core: &Core, store: &PartStatus, root: Option<&RootDocument>) -
         revision: root.map(RootDocument::revision).unwrap_or_default(),
         generation: root.map_or(0, |r| r.generation),
         nodes,
+        joins: Vec::new(),
     }
 }
 

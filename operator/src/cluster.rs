@@ -3,6 +3,8 @@
 mod apply;
 mod certificate;
 mod hosts;
+mod invitation;
+pub(crate) mod joins;
 pub mod material;
 mod observe;
 pub mod plan;

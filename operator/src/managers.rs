@@ -3,5 +3,7 @@
 mod client;
 mod reports;
 
+#[cfg(test)]
+pub(crate) use client::Fake;
 pub use client::{Endpoint, ManagerError};
 pub use reports::{Report, Reports};

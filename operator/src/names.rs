@@ -25,6 +25,8 @@ of_cluster!(
     redis => "redis",
     /// Secret with the password of Redis and its configuration.
     redis_config => "redis-config",
+    /// Secret with the join file of hosts.
+    join => "join",
     /// Managers: Deployment, Service, NetworkPolicy, budget.
     manager => "manager",
     /// Secret with the managers' identity on the bus.
@@ -61,6 +63,15 @@ pub fn of_machine(machine: &str) -> String {
         .take(49)
         .collect();
     format!("{}-{mark}", start.trim_end_matches('-'))
+}
+
+/// Whether a ComputeNode can have this name, as its definition says it.
+pub fn is_of_node(name: &str) -> bool {
+    let plain = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit();
+    name.len() <= 56
+        && name.bytes().all(|c| plain(c) || c == b'-')
+        && name.bytes().next().is_some_and(plain)
+        && name.bytes().last().is_some_and(plain)
 }
 
 /// Secret with a node's `broker.json`.

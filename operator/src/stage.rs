@@ -1,5 +1,8 @@
 //! For tests: an API server in memory that counts requests, and the controllers before it.
 
+mod joins;
+mod managers;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
@@ -44,6 +47,7 @@ struct Server {
 pub(crate) struct Stage {
     pub(crate) world: Arc<World>,
     foreign: Arc<Foreign>,
+    reports: Arc<Reports>,
     clusters: Clusters,
     nodes: Nodes,
     server: Arc<Mutex<Server>>,
@@ -94,6 +98,7 @@ impl Stage {
         );
         Self {
             foreign: context.foreign.clone(),
+            reports: context.reports.clone(),
             clusters: Clusters::new(context.clone()),
             nodes: Nodes::new(context),
             world,

@@ -31,6 +31,28 @@ pub struct ClusterStatus {
     pub generation: u64,
     /// Every node that was ever heard of and not forgotten.
     pub nodes: BTreeMap<ServerId, NodeStatus>,
+    /// Hosts that asked to join and were not refused, those without an identity first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub joins: Vec<JoinStatus>,
+}
+
+/// A host that asked to join.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JoinStatus {
+    /// Name that it wants to have.
+    pub server_id: ServerId,
+    /// Public half of its bus key.
+    pub public_key: String,
+    /// Name of the host, in its own words.
+    #[serde(default)]
+    pub hostname: String,
+    /// Whether somebody has decided that it may join.
+    #[serde(default)]
+    pub accepted: bool,
+    /// Whether an identity was made for it.
+    #[serde(default)]
+    pub identified: bool,
 }
 
 /// Whether a part that the managers need does its work.

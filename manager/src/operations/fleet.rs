@@ -42,7 +42,8 @@ pub(crate) async fn own_snapshot(core: &Core) -> Option<FleetSnapshot> {
     core.ask(Command::Snapshot).await.flatten()
 }
 
-/// Forgets a server that was removed from the cluster, with its sessions.
+/// Forgets a server that was removed from the cluster, with its sessions and its request to join: who asks under the
+/// name from now on is somebody new.
 pub(crate) async fn forget(core: &Core, server: &ServerId) -> Result<(), Problem> {
     let sessions = core
         .store
@@ -55,10 +56,12 @@ pub(crate) async fn forget(core: &Core, server: &ServerId) -> Result<(), Problem
             .await
             .map_err(|e| store_problem(&e))?;
     }
-    core.store
-        .delete(Collection::Servers, server.as_str())
-        .await
-        .map_err(|e| store_problem(&e))?;
+    for kind in [Collection::Servers, Collection::Joins] {
+        core.store
+            .delete(kind, server.as_str())
+            .await
+            .map_err(|e| store_problem(&e))?;
+    }
     let _ = core.fleet.send(Command::Remove(server.clone())).await;
     core.tell(&ManagerNews::Removed {
         server: server.clone(),

@@ -302,19 +302,21 @@ pub async fn settle(
         let Some(document) = document else {
             return Ok(None);
         };
-        let record: JoinRecord = document.read()?;
-        if record.public_key != decision.public_key {
+        let before: JoinRecord = document.read()?;
+        if before.public_key != decision.public_key {
             return Ok(None);
         }
         let record = JoinRecord {
             state: decision.state,
             jwt: decision.jwt.clone(),
             reason: String::new(),
-            ..record
+            ..before.clone()
         };
         let draft = Draft::new(id, "", &record)?;
+        // The operator says the same again until it hears that it was understood.
+        let changed = record != before;
         found = Some(record);
-        Ok(Some(draft))
+        Ok(changed.then_some(draft))
     })
     .await?;
     Ok(found)

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use fastx_bus::Hub;
 use fastx_core::wire::config::hash;
+use fastx_core::wire::join::JoinAnswer;
 use fastx_core::wire::status::ClusterStatus;
 use fastx_lifecycle::https;
 use fastx_lifecycle::shutdown::Shutdown;
@@ -291,6 +292,67 @@ async fn the_stream_tells_of_nodes_and_a_forgotten_one_is_gone() {
         .unwrap();
     let status: ClusterStatus = serde_json::from_value(status).unwrap();
     assert!(status.leading && status.nodes.is_empty());
+}
+
+#[tokio::test]
+async fn the_operator_hears_of_hosts_that_ask_and_its_answer_reaches_them() {
+    let hub = Hub::new();
+    // Without a signing key: the operator makes identities.
+    let manager = testing::start(&hub, namespace()).await;
+    let authority = Authority::new();
+    let (addr, _shutdown) = serve(&manager, &authority).await;
+    let operator = Client::new(addr, &authority, Some("fastx-operator"));
+    let (host, ask) = (
+        crate::joins::host(&hub),
+        crate::joins::ask("a", 1, "host-a"),
+    );
+    let waits = crate::joins::join(&host, &ask).await;
+    assert!(matches!(waits, Ok(JoinAnswer::Pending { .. })), "{waits:?}");
+    let told = |s: &ClusterStatus| {
+        let joins = s.joins.iter();
+        joins
+            .map(|j| (j.server_id.to_string(), j.accepted, j.identified))
+            .collect::<Vec<_>>()
+    };
+    let status = manager
+        .wait_status("it asks", |s| told(s) == [("a".to_owned(), false, false)])
+        .await;
+    assert_eq!(status.joins[0].public_key, ask.public_key);
+    assert_eq!(status.joins[0].hostname, "host-a");
+    let decision = |key: &str| json!({"state": "accepted", "jwt": "signed", "publicKey": key});
+    let put = async |body: &Value| operator.call("PUT", "/v1/joins/a", body).await.unwrap().0;
+    assert_eq!(
+        put(&decision("UOTHER")).await,
+        404,
+        "another key is not meant"
+    );
+    for _ in 0..2 {
+        assert_eq!(put(&decision(&ask.public_key)).await, 204, "idempotent");
+    }
+    manager
+        .wait_status("it is settled", |s| {
+            told(s) == [("a".to_owned(), true, true)]
+        })
+        .await;
+    let comes_in = crate::joins::join(&host, &ask).await;
+    assert!(
+        matches!(&comes_in, Ok(JoinAnswer::Accepted { jwt }) if jwt.expose() == "signed"),
+        "{comes_in:?}"
+    );
+    // Identities are for those who asked, not for those who list.
+    let (_, list) = operator
+        .call("GET", "/v1/joins", &Value::Null)
+        .await
+        .unwrap();
+    assert!(!list.to_string().contains("signed"), "{list}");
+    // Forgotten, it is somebody new.
+    let forgotten = operator.call("DELETE", "/v1/servers/a", &Value::Null).await;
+    assert_eq!(forgotten.unwrap().0, 204);
+    manager
+        .wait_status("nobody asks", |s| s.joins.is_empty())
+        .await;
+    let anew = crate::joins::join(&host, &ask).await;
+    assert!(matches!(anew, Ok(JoinAnswer::Pending { .. })), "{anew:?}");
 }
 
 pub(crate) fn config(dir: &Path) -> Config {

@@ -29,7 +29,7 @@ fn invitation(uses: u32, hours: i64) -> CallerId {
     invitation.caller().unwrap()
 }
 
-fn ask(server: &str, key: u8, host: &str) -> JoinAsk {
+pub(crate) fn ask(server: &str, key: u8, host: &str) -> JoinAsk {
     JoinAsk {
         server_id: server.parse().unwrap(),
         public_key: user_key([key; 32]).1,
@@ -38,9 +38,14 @@ fn ask(server: &str, key: u8, host: &str) -> JoinAsk {
     }
 }
 
-async fn join(bus: &Bus, ask: &JoinAsk) -> Result<JoinAnswer, Problem> {
+pub(crate) async fn join(bus: &Bus, ask: &JoinAsk) -> Result<JoinAnswer, Problem> {
     bus.request(bus.subjects().join(bus.caller()), ask, PATIENCE)
         .await
+}
+
+/// A host with a join file.
+pub(crate) fn host(hub: &Hub) -> Bus {
+    member(hub, invitation(5, 1).as_str())
 }
 
 /// A manager that signs, and a host with a join file.

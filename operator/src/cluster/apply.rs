@@ -1,6 +1,6 @@
 //! The writes for a cluster: objects, orphans, revocations, and the configuration to the managers.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -13,7 +13,8 @@ use serde_json::json;
 
 use super::certificate::{self, Fault};
 use super::hosts;
-use super::material::{Holder, MEMBER_PREFIX, Material, REVOKED_PREFIX};
+use super::joins::{self, Waiting};
+use super::material::{Holder, Material, Member};
 use super::observe::Observed;
 use super::plan::documents::Documents;
 use super::plan::{NUDGE, Plan};
@@ -46,6 +47,8 @@ pub(super) struct Outcome {
     pub(super) growth: Growth,
     /// Why not every machine that is wanted has its node.
     pub(super) hosts: Option<Fault>,
+    /// Hosts that ask to join and are not admitted.
+    pub(super) waiting: Vec<Waiting>,
     /// Whether to look again soon though nothing may have changed by then.
     pub(super) soon: bool,
     /// Whether nothing was written because the cluster is paused.
@@ -142,6 +145,8 @@ pub(super) async fn apply(
         outcome.errors.extend(orphans.err());
         let left = revoke_left(context, cluster, material, now).await;
         outcome.errors.extend(left.err());
+        let lists = joins::keep_lists(context, cluster, material, observed, now).await;
+        outcome.errors.extend(lists.err());
     }
     match certificate::request(context, cluster, observed.existing.offered.as_ref()).await {
         Ok(fault) => outcome.certificate = fault,
@@ -160,6 +165,7 @@ pub(super) async fn apply(
     }
     follow_managers(context, cluster, material, observed);
     configure(context, cluster, observed, now, &mut outcome).await;
+    joins::settle(context, cluster, material, observed, now, &mut outcome).await;
     outcome
 }
 
@@ -198,22 +204,16 @@ async fn revoke_left(
     material: &Material,
     now: Timestamp,
 ) -> Result<(), ApplyError> {
-    let mut change = BTreeMap::new();
-    for (node, member) in &material.bus.members {
+    let gone = |node: &str, _: &Member| {
         let key = Key::new(&cluster.key.namespace, node);
         // A node that cannot be read is still there.
-        if context.world.nodes.get(&key).is_none() {
-            tracing::info!(node = %key, "revoking the identity of a node that is no more");
-            change.insert(format!("{MEMBER_PREFIX}{node}"), None);
-            change.insert(
-                format!("{REVOKED_PREFIX}{}", member.key),
-                Some(now.to_string()),
-            );
-        }
-    }
+        context.world.nodes.get(&key).is_none()
+    };
+    let change = material.bus.revocation(gone, now);
     if change.is_empty() {
         return Ok(());
     }
+    tracing::info!(cluster = %cluster.key, "revoking the identities of nodes that are no more");
     let key = Key::new(&cluster.key.namespace, names::bus_keys(&cluster.key.name));
     context.applier.merge_secret(&key, &change).await
 }

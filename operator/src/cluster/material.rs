@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use rand::CryptoRng;
 
 use super::certificate::Offered;
+use super::invitation::{self, JoinFile};
 use super::validate::{BusKind, ValidCluster, ValidStore};
 use crate::config::Lifetimes;
 use crate::names;
@@ -96,6 +97,8 @@ pub struct Existing {
     pub offered: Option<Offered>,
     /// The Secret with the one password of all members, where they have no identities.
     pub bus_secret: Option<Arc<Data>>,
+    /// The join file of hosts.
+    pub join: Option<Arc<Data>>,
 }
 
 /// Keys of the bus.
@@ -109,6 +112,10 @@ pub struct BusKeys {
     pub issued: Timestamp,
     /// Identities of nodes: name → public key and uid of the ComputeNode.
     pub members: BTreeMap<String, Member>,
+    /// Identities of hosts that joined with a key of their own, likewise.
+    pub joined: BTreeMap<String, Member>,
+    /// Public keys of join files, and when these end.
+    pub invited: BTreeMap<String, Timestamp>,
     /// Revoked public keys.
     pub revoked: BTreeMap<String, Timestamp>,
 }
@@ -133,6 +140,10 @@ impl std::fmt::Debug for BusKeys {
 
 /// Prefix of the keys that list identities.
 pub const MEMBER_PREFIX: &str = "member.";
+/// Prefix of the keys that list identities of hosts that joined.
+pub const JOINED_PREFIX: &str = "joined.";
+/// Prefix of the keys that list join files.
+pub const INVITED_PREFIX: &str = "invited.";
 /// Prefix of the keys that list revoked identities.
 pub const REVOKED_PREFIX: &str = "revoked.";
 
@@ -140,17 +151,16 @@ impl BusKeys {
     /// Reads them from their Secret; none when it is missing or damaged.
     pub fn read(data: &Data) -> Option<Self> {
         let text = |key: &str| String::from_utf8(data.get(key)?.clone()).ok();
-        let mut members = BTreeMap::new();
-        let mut revoked = BTreeMap::new();
+        let (mut members, mut joined) = (BTreeMap::new(), BTreeMap::new());
+        let (mut invited, mut revoked) = (BTreeMap::new(), BTreeMap::new());
         for (key, value) in data {
             let value = String::from_utf8_lossy(value);
             if let Some(node) = key.strip_prefix(MEMBER_PREFIX) {
-                let (key, uid) = value.split_once(' ')?;
-                let member = Member {
-                    key: key.to_owned(),
-                    uid: uid.to_owned(),
-                };
-                members.insert(node.to_owned(), member);
+                members.insert(node.to_owned(), Member::read(&value)?);
+            } else if let Some(node) = key.strip_prefix(JOINED_PREFIX) {
+                joined.insert(node.to_owned(), Member::read(&value)?);
+            } else if let Some(public) = key.strip_prefix(INVITED_PREFIX) {
+                invited.insert(public.to_owned(), value.parse().ok()?);
             } else if let Some(public) = key.strip_prefix(REVOKED_PREFIX) {
                 revoked.insert(public.to_owned(), value.parse().ok()?);
             }
@@ -160,13 +170,56 @@ impl BusKeys {
             manager_seed: data.get("manager-seed")?.as_slice().try_into().ok()?,
             issued: text("issued")?.parse().ok()?,
             members,
+            joined,
+            invited,
             revoked,
         })
+    }
+
+    /// What takes identities off the list and revokes them: those of the nodes that `gone` says so of.
+    pub fn revocation(
+        &self,
+        gone: impl Fn(&str, &Member) -> bool,
+        now: Timestamp,
+    ) -> BTreeMap<String, Option<String>> {
+        let lists = [
+            (MEMBER_PREFIX, &self.members),
+            (JOINED_PREFIX, &self.joined),
+        ];
+        let all = lists
+            .into_iter()
+            .flat_map(|(prefix, list)| list.iter().map(move |(node, m)| (prefix, node, m)));
+        all.filter(|(_, node, member)| gone(node, member))
+            .flat_map(|(prefix, node, member)| {
+                [
+                    (format!("{prefix}{node}"), None),
+                    (
+                        format!("{REVOKED_PREFIX}{}", member.key),
+                        Some(now.to_string()),
+                    ),
+                ]
+            })
+            .collect()
     }
 
     /// What signs identities.
     pub fn authority(&self) -> BusAuthority {
         BusAuthority::new(&Seeds::split(&self.seeds))
+    }
+}
+
+impl Member {
+    fn read(text: &str) -> Option<Self> {
+        let (key, uid) = text.split_once(' ')?;
+        Some(Self {
+            key: key.to_owned(),
+            uid: uid.to_owned(),
+        })
+    }
+
+    /// As it is listed.
+    pub fn write(&self) -> String {
+        format!("{} {}", self.key, self.uid)
     }
 }
 
@@ -239,7 +292,9 @@ pub struct Material {
     pub manager_broker: Option<String>,
     /// Password and authorities where members have no identities; none while somebody else's Secret is missing.
     pub bus_secret: Option<BusSecret>,
-    /// When a certificate wants to be renewed.
+    /// The join file of hosts, where they may ask.
+    pub join: Option<JoinFile>,
+    /// When a certificate or the join file wants to be renewed.
     pub renew_at: Timestamp,
 }
 
@@ -272,7 +327,14 @@ pub fn material(
         renew_at = renew_at.min(at);
         leaves.insert(holder, leaf);
     }
+    let join = cluster
+        .admits_declared
+        .then(|| invitation::advance(existing.join.as_deref(), now, rng));
+    renew_at = join
+        .as_ref()
+        .map_or(renew_at, |j| renew_at.min(j.renew_at()));
     Ok(Material {
+        join,
         leaves,
         bus: bus_keys(existing.bus_keys.as_deref(), now, rng),
         store_login: match cluster.store {
@@ -356,6 +418,8 @@ fn bus_keys(existing: Option<&Data>, now: Timestamp, rng: &mut impl CryptoRng) -
             manager_seed,
             issued: Timestamp::from_second(now.as_second()).unwrap_or(now),
             members: BTreeMap::new(),
+            joined: BTreeMap::new(),
+            invited: BTreeMap::new(),
             revoked: BTreeMap::new(),
         }
     })
@@ -442,6 +506,8 @@ pub(crate) mod tests {
             ("manager-seed", vec![2; 32]),
             ("issued", b"2027-01-01T00:00:00Z".to_vec()),
             ("member.desk", b"UKEY u-1".to_vec()),
+            ("joined.desk", b"UOWN u-1".to_vec()),
+            ("invited.UJOIN", b"2027-02-01T00:00:00Z".to_vec()),
             ("revoked.UOLD", b"2027-01-02T00:00:00Z".to_vec()),
         ]
         .map(|(k, v)| (k.to_owned(), v))
@@ -454,7 +520,18 @@ pub(crate) mod tests {
                 uid: "u-1".into()
             }
         );
-        assert_eq!(keys.revoked.len(), 1);
+        assert_eq!(keys.joined["desk"].write(), "UOWN u-1");
+        assert_eq!((keys.invited.len(), keys.revoked.len()), (1, 1));
         assert!(!format!("{keys:?}").contains("UKEY"));
+        // Both identities of a node go with it.
+        let gone = keys.revocation(
+            |node, member| node == "desk" && member.uid == "u-1",
+            keys.issued,
+        );
+        let names: Vec<&str> = gone.keys().map(String::as_str).collect();
+        assert_eq!(
+            names,
+            ["joined.desk", "member.desk", "revoked.UKEY", "revoked.UOWN"]
+        );
     }
 }

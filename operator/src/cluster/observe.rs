@@ -131,6 +131,9 @@ async fn existing(
     if cluster.transporter.has_identities() {
         existing.bus_keys = read(names::bus_keys(name)).await?;
     }
+    if cluster.admits_declared {
+        existing.join = read(names::join(name)).await?;
+    }
     if matches!(cluster.store, ValidStore::Ferret { .. }) {
         existing.store_login = read(names::store_login(name)).await?;
     }

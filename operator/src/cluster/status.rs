@@ -12,6 +12,7 @@ use kube::core::error_boundary::InvalidObject;
 use serde_json::{Value, json};
 
 use super::apply::Outcome;
+use super::joins;
 use super::material::BusSecret;
 use super::observe::Observed;
 use super::plan::web::address;
@@ -45,7 +46,7 @@ pub(super) fn status(
         &attendance,
     );
     let degraded = degraded(valid, observed, outcome, &attendance);
-    let findings = [
+    let mut findings = vec![
         ready,
         store,
         transporter,
@@ -54,6 +55,7 @@ pub(super) fn status(
         synced,
         degraded,
     ];
+    findings.extend(joins::finding(valid, observed, &outcome.waiting));
     let generation = cluster.metadata.generation;
     let online = report.map(|r| {
         let heard = |n: &&Arc<ComputeNode>| is_online(r, &n.name_any());

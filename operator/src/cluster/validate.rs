@@ -9,7 +9,9 @@ use fastx_core::wire::config::{
     Application, EventScripts, Profile, RoleRules, ScriptLimits, Users,
 };
 use fastx_crds::FastXCluster;
-use fastx_crds::cluster::{Clipboard, Disruption, Hosts, Roles, Sessions, StoreEngine, WindowMode};
+use fastx_crds::cluster::{
+    Clipboard, Disruption, Hosts, Roles, Sessions, StoreEngine, TransporterType, WindowMode,
+};
 use fastx_crds::conditions::Reason;
 use fastx_crds::value::{Exposure, Resources, SecretKeyRef};
 use kube::ResourceExt;
@@ -67,6 +69,8 @@ pub struct ValidCluster {
     pub offline_grace_seconds: u64,
     /// Machines of Kubernetes that become nodes by themselves.
     pub hosts: Option<Hosts>,
+    /// Whether hosts may ask to join, and those that are declared come in.
+    pub admits_declared: bool,
     /// What may happen to Pods with sessions.
     pub disruption: Disruption,
     /// Whether nothing may be changed.
@@ -180,6 +184,7 @@ pub fn validate(cluster: &FastXCluster, defaults: &Images) -> Result<ValidCluste
         script_limits: script_limits(spec.balancing.limits.as_ref(), ScriptLimits::default())?,
         offline_grace_seconds: seconds(&spec.offline_grace, "offlineGrace", 600)?,
         hosts: spec.hosts.clone(),
+        admits_declared: spec.discovery.is_some(),
         disruption: spec.disruption,
         paused: spec.paused,
         log_level: spec.log_level.name(),
@@ -196,6 +201,11 @@ fn supported(cluster: &FastXCluster) -> Result<(), Invalid> {
     if spec.store.engine == StoreEngine::MongoDB {
         return Err(Invalid::unsupported(
             "`store.engine: MongoDB` is not supported yet: use `FerretDB`, or `External` with a MongoDB of your own",
+        ));
+    }
+    if spec.discovery.is_some() && spec.transporter.kind != TransporterType::NATS {
+        return Err(Invalid::wrong(
+            "`discovery` is allowed only with `transporter.type: NATS`: no other transporter tells members apart",
         ));
     }
     if spec
@@ -485,6 +495,10 @@ pub(crate) mod tests {
             let error = validate(&cluster(spec), &defaults()).unwrap_err();
             assert_eq!(error.reason, Reason::InvalidSpec);
             assert!(error.message.contains(text), "{}", error.message);
+            (
+                "transporter: {type: Redis}\ndiscovery: {}",
+                "tells members apart",
+            ),
         }
     }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fastx_core::wire::config::RootDocument;
+use fastx_core::wire::join::JoinDecision;
 use fastx_core::wire::problem::Problem;
 use fastx_core::wire::status::ClusterStatus;
 use http::{Method, Request, StatusCode};
@@ -39,7 +40,14 @@ pub struct Endpoint {
     addresses: Vec<IpAddr>,
     name: ServerName<'static>,
     tls: Arc<rustls::ClientConfig>,
+    #[cfg(test)]
+    fake: Option<Fake>,
 }
+
+/// Answers in the place of managers.
+#[cfg(test)]
+pub(crate) type Fake =
+    Arc<dyn Fn(&Method, &str, Option<&Value>) -> Result<Value, ManagerError> + Send + Sync>;
 
 impl std::fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -103,6 +111,8 @@ impl Endpoint {
             addresses,
             name,
             tls: Arc::new(tls),
+            #[cfg(test)]
+            fake: None,
         })
     }
 
@@ -128,6 +138,21 @@ impl Endpoint {
             .request(Method::DELETE, &format!("/v1/servers/{server}"), None)
             .await
         {
+            Err(ManagerError::Refused(problem)) if problem.status == 404 => Ok(()),
+            answer => answer.map(|_| ()),
+        }
+    }
+
+    /// Tells what was decided about a host that asks to join. Another host that asks since is not meant, and that is
+    /// for the next status to say.
+    pub async fn decide_join(
+        &self,
+        server: &str,
+        decision: &JoinDecision,
+    ) -> Result<(), ManagerError> {
+        let path = format!("/v1/joins/{server}");
+        let body = serde_json::to_value(decision).unwrap_or_default();
+        match self.request(Method::PUT, &path, Some(&body)).await {
             Err(ManagerError::Refused(problem)) if problem.status == 404 => Ok(()),
             answer => answer.map(|_| ()),
         }
@@ -177,6 +202,10 @@ impl Endpoint {
         path: &str,
         body: Option<&Value>,
     ) -> Result<Value, ManagerError> {
+        #[cfg(test)]
+        if let Some(fake) = &self.fake {
+            return fake(&method, path, body);
+        }
         let work = async {
             let (address, answer) = self.send(method, path, body).await?;
             let status = answer.status();
@@ -295,6 +324,25 @@ fn take_event(buffer: &mut Vec<u8>) -> Option<String> {
         }
         if event == "status" && !data.is_empty() {
             return Some(data);
+        }
+    }
+}
+
+#[cfg(test)]
+impl Endpoint {
+    /// Managers in memory.
+    pub(crate) fn in_memory(fake: Fake) -> Self {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let tls = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("the usual versions")
+            .with_root_certificates(rustls::RootCertStore::empty())
+            .with_no_client_auth();
+        Self {
+            addresses: Vec::new(),
+            name: ServerName::try_from("managers").expect("a name"),
+            tls: Arc::new(tls),
+            fake: Some(fake),
         }
     }
 }

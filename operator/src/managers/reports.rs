@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use fastx_core::names::ServerId;
 use fastx_core::wire::status::{ClusterStatus, NodeStatus};
 use fastx_lifecycle::backoff::Backoff;
 use jiff::Timestamp;
@@ -178,10 +179,15 @@ impl Reports {
         let ids: BTreeSet<_> = [before, after]
             .into_iter()
             .flatten()
-            .flat_map(|s| s.nodes.keys())
+            .flat_map(|s| s.nodes.keys().chain(s.joins.iter().map(|j| &j.server_id)))
             .collect();
+        let join = |status: Option<&ClusterStatus>, id: &ServerId| {
+            let joins = &status?.joins;
+            joins.iter().find(|j| j.server_id == *id).cloned()
+        };
         for id in ids {
-            if before.is_none() || after.is_none() || node(before, id) != node(after, id) {
+            let same = node(before, id) == node(after, id) && join(before, id) == join(after, id);
+            if before.is_none() || after.is_none() || !same {
                 self.nodes.poke(Key::new(&cluster.namespace, id.as_str()));
             }
         }
@@ -265,6 +271,16 @@ impl Reports {
             .expect("the clock is older");
         Arc::new(reports)
     }
+
+    /// Managers at this endpoint say this.
+    pub(crate) fn told(&self, cluster: &Key, endpoint: Endpoint, status: ClusterStatus) {
+        self.lock()
+            .entry(cluster.clone())
+            .or_default()
+            .endpoint
+            .get_or_insert_with(|| watch::Sender::new(endpoint));
+        self.received(cluster, status);
+    }
 }
 
 #[cfg(test)]
@@ -302,6 +318,30 @@ mod tests {
         reports.received(&key, status("2026-01-01T00:00:10Z", 2));
         assert_eq!((clusters.len(), nodes.len()), (1, 1));
         assert_eq!(nodes.next().await.name, "x");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_host_that_asks_to_join_wakes_the_cluster_and_the_node_of_its_name() {
+        let (clusters, nodes) = (Arc::new(Queue::new()), Arc::new(Queue::new()));
+        let reports = Reports::new(clusters.clone(), nodes.clone());
+        let key = Key::new("n", "site");
+        reports.lock().insert(key.clone(), Entry::default());
+        reports.received(&key, status("2026-01-01T00:00:00Z", 1));
+        for queue in [&clusters, &nodes, &nodes] {
+            let key = queue.next().await;
+            queue.done(&key, crate::queue::Outcome::Done(None), 0.0);
+        }
+        let mut asked = status("2026-01-01T00:00:05Z", 1);
+        asked.joins =
+            vec![serde_json::from_value(json!({"serverId": "new", "publicKey": "U"})).unwrap()];
+        reports.received(&key, asked.clone());
+        assert_eq!((clusters.len(), nodes.len()), (1, 1));
+        assert_eq!(nodes.next().await.name, "new");
+        let key = clusters.next().await;
+        clusters.done(&key, crate::queue::Outcome::Done(None), 0.0);
+        asked.at = "2026-01-01T00:00:10Z".parse().unwrap();
+        reports.received(&key, asked);
+        assert_eq!(clusters.len(), 0);
     }
 
     #[tokio::test(start_paused = true)]

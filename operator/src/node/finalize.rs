@@ -1,7 +1,5 @@
 //! The end of a node: its sessions, then its Pod, then its identity.
 
-use std::collections::BTreeMap;
-
 use fastx_crds::{ComputeNode, FINALIZER, FORCE_ANNOTATION};
 use jiff::Timestamp;
 use kube::ResourceExt;
@@ -10,7 +8,7 @@ use serde_json::json;
 use super::apply::set_finalizers;
 use super::observe::{Cluster, Observed};
 use crate::apply::ApplyError;
-use crate::cluster::material::{MEMBER_PREFIX, REVOKED_PREFIX};
+use crate::cluster::material::Member;
 use crate::context::Context;
 use crate::meta;
 use crate::names;
@@ -101,23 +99,18 @@ async fn revoke(
     observed: &Observed,
     now: Timestamp,
 ) -> Result<(), ApplyError> {
-    let name = node.name_any();
-    let Some(member) = observed.bus.as_ref().and_then(|b| b.members.get(&name)) else {
+    let (name, uid) = (node.name_any(), node.uid());
+    let Some(bus) = observed.bus.as_ref() else {
         return Ok(());
     };
-    if Some(&member.uid) != node.uid().as_ref() {
+    let own = |owner: &str, member: &Member| owner == name && Some(&member.uid) == uid.as_ref();
+    let change = bus.revocation(own, now);
+    if change.is_empty() {
         return Ok(());
     }
-    let change = BTreeMap::from([
-        (format!("{MEMBER_PREFIX}{name}"), None),
-        (
-            format!("{REVOKED_PREFIX}{}", member.key),
-            Some(now.to_string()),
-        ),
-    ]);
     let cluster = names::bus_keys(&node.spec.cluster_ref.name);
     let key = Key::new(node.namespace().unwrap_or_default(), cluster);
-    tracing::info!(node = %name, "revoking the identity of a deleted node");
+    tracing::info!(node = %name, "revoking the identities of a deleted node");
     context.applier.merge_secret(&key, &change).await
 }
 

@@ -1,5 +1,7 @@
 //! What a node's status says: from what the managers hear of it, with its Pod to explain why they do not. Pure.
 
+use std::fmt::Write as _;
+
 use fastx_crds::conditions::{Finding, Kind, Reason, Status};
 use fastx_crds::{ComputeNode, ComputeNodeStatus};
 use jiff::Timestamp;
@@ -12,6 +14,7 @@ use super::observe::{Cluster, Observed};
 use super::plan::rollout::given_up;
 use super::validate::ValidNode;
 use crate::apply::ApplyError;
+use crate::cluster::joins::{Verdict, verdict};
 use crate::cluster::validate::Invalid;
 use crate::context::conditions_after;
 use crate::names;
@@ -181,12 +184,18 @@ fn online(node: &ComputeNode, observed: &Observed) -> Finding {
         };
         return finding(Status::Unknown, Reason::NoRecentReport, why);
     }
-    match observed.said(&node.name_any()) {
-        None => finding(
+    let said = observed.said(&node.name_any());
+    if said.is_none_or(|s| !s.online)
+        && let Some((reason, why)) = held(node, observed)
+    {
+        return finding(
             Status::False,
-            Reason::NeverSeen,
-            "The managers have never heard of it.".into(),
-        ),
+            reason,
+            format!("A host asks to join: {why}."),
+        );
+    }
+    match said {
+        None => finding(Status::False, Reason::NeverSeen, never_seen(node, observed)),
         Some(said) if said.online => finding(Status::True, Reason::AsExpected, String::new()),
         Some(said) => {
             // Seconds are enough, and a silent node's time stands still.
@@ -203,6 +212,43 @@ fn online(node: &ComputeNode, observed: &Observed) -> Finding {
 fn synced(node: &ComputeNode, observed: &Observed, outcome: &Outcome) -> Finding {
     let finding =
         |status, reason, message: &str| Finding::new(Kind::ConfigSynced, status, reason, message);
+/// Why a host that asks to join under this name is not admitted, if there is one.
+fn held(node: &ComputeNode, observed: &Observed) -> Option<(Reason, String)> {
+    let (status, bus) = (observed.report.status.as_deref()?, observed.bus.as_ref()?);
+    let name = node.name_any();
+    let join = status.joins.iter().find(|j| j.server_id.as_str() == name)?;
+    match verdict(join, Some(node), observed.cluster.present()?, bus, status) {
+        Verdict::Wait(reason, why) => Some((reason, why)),
+        _ => None,
+    }
+}
+
+fn never_seen(node: &ComputeNode, observed: &Observed) -> String {
+    let mut message = "The managers have never heard of it.".to_owned();
+    if node.spec.external.is_none() {
+        return message;
+    }
+    let broker = names::node_broker(&node.name_any());
+    let _ = write!(
+        message,
+        " Its machine needs `broker.json` of Secret `{broker}`"
+    );
+    match observed.cluster.present().filter(|c| c.admits_declared) {
+        Some(cluster) => {
+            let join = names::join(&cluster.key.name);
+            let _ = write!(message, ", or `join.json` of Secret `{join}`.");
+        }
+        None => message.push('.'),
+    }
+    message
+}
+
+/// Whether a host of this name has joined with a key of its own: its `broker.json` is its own, too.
+fn has_joined(name: &str, observed: &Observed) -> bool {
+    let bus = observed.bus.as_ref();
+    bus.is_some_and(|b| b.joined.contains_key(name))
+}
+
     let (Some(said), Some(wanted)) = (observed.said(&node.name_any()), &observed.revision) else {
         return finding(
             Status::Unknown,
@@ -218,11 +264,15 @@ fn synced(node: &ComputeNode, observed: &Observed, outcome: &Outcome) -> Finding
         );
     }
     match outcome.broker_generation {
-        Some(generation) if said.broker_generation < generation => finding(
-            Status::False,
-            Reason::Syncing,
-            "It does not use the present broker.json yet.",
-        ),
+        Some(generation)
+            if said.broker_generation < generation && !has_joined(&node.name_any(), observed) =>
+        {
+            finding(
+                Status::False,
+                Reason::Syncing,
+                "It does not use the present broker.json yet.",
+            )
+        }
         _ => finding(Status::True, Reason::AsExpected, ""),
     }
 }

@@ -108,6 +108,27 @@ async fn store() {
 }
 
 #[tokio::test]
+async fn discovery() {
+    check(
+        "FastXCluster",
+        &[
+            Create("spec: {discovery: {}}", Accepted),
+            Create("spec: {discovery: {mode: Declared}}", Accepted),
+            Create(
+                "spec: {discovery: {mode: Everybody}}",
+                Refused("supported values: \"Declared\""),
+            ),
+            Create(
+                "spec: {discovery: {}, transporter: {type: Redis}}",
+                Refused("`discovery` is allowed only with `transporter.type: NATS`"),
+            ),
+        ],
+        &[],
+    )
+    .await;
+}
+
+#[tokio::test]
 async fn transporter() {
     check(
         "FastXCluster",

@@ -30,7 +30,7 @@ pub(super) fn secrets(cluster: &ValidCluster, material: &Material, now: Timestam
         "authority",
         &text(&material.authority.write()),
     )];
-    list.extend(bus_secrets(cluster, material));
+    list.extend(bus_secrets(cluster, material, now));
     if let Some(document) = manager_broker(cluster, material, now) {
         list.push(secret(
             cluster,
@@ -78,7 +78,7 @@ pub(super) fn secrets(cluster: &ValidCluster, material: &Material, now: Timestam
 }
 
 /// What our own transporter is configured with.
-fn bus_secrets(cluster: &ValidCluster, material: &Material) -> Vec<Object> {
+fn bus_secrets(cluster: &ValidCluster, material: &Material, now: Timestamp) -> Vec<Object> {
     let name = &cluster.key.name;
     let mut list = Vec::new();
     // No other transporter knows our identities.
@@ -95,6 +95,7 @@ fn bus_secrets(cluster: &ValidCluster, material: &Material) -> Vec<Object> {
             "nats",
             &one("nats.conf", &nats_conf(cluster, material)),
         ));
+        list.extend(join_file(cluster, material, now));
     }
     if let Some(bus) = material
         .bus_secret
@@ -113,6 +114,27 @@ fn bus_secrets(cluster: &ValidCluster, material: &Material) -> Vec<Object> {
         ));
     }
     list
+}
+
+/// What hosts ask to join with, from outside.
+fn join_file(cluster: &ValidCluster, material: &Material, now: Timestamp) -> Option<Object> {
+    let join = material.join.as_ref()?;
+    let credentials = material.bus.authority().joiner(
+        &cluster.bus,
+        &join.caller,
+        join.seed,
+        material.bus.issued,
+        join.expires,
+    );
+    let wanted = own_bus(cluster, &material.authority.bundle(), true, credentials);
+    let document = broker_document(wanted, join.document.as_deref(), now);
+    let data = json!({
+        "join.json": BASE64.encode(document),
+        "name": BASE64.encode(join.caller.as_str()),
+        "seed": BASE64.encode(join.seed),
+    });
+    let name = names::join(&cluster.key.name);
+    Some(secret(cluster, name, "join", &data))
 }
 
 fn secret(cluster: &ValidCluster, name: String, component: &str, data: &Value) -> Object {
