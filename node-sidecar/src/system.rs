@@ -8,9 +8,7 @@ use std::collections::BTreeMap;
 use fastx_core::names::ServerId;
 use fastx_core::roles::Right;
 use fastx_core::subject::Operation;
-use fastx_core::wire::config::{
-    ClusterPart, MAX_EVENT_SCRIPT, MAX_PART_BYTES, NodePart, RootDocument, hash,
-};
+use fastx_core::wire::config::{ClusterPart, MAX_PART_BYTES, NodePart, RootDocument, hash};
 use fastx_core::wire::history::{ConfigVersion, Whose};
 use fastx_core::wire::operations::{ConfigAnswer, ConfigEdit, ConfigEdited, ConfigGet};
 use fastx_core::wire::problem::Problem;
@@ -270,13 +268,8 @@ fn check_cluster(part: &ClusterPart) -> Result<(), String> {
     unique("scripts", part.scripts.iter().map(|s| &s.name).collect())?;
     unique("profiles", part.profiles.iter().map(|p| &p.name).collect())?;
     for profile in &part.profiles {
-        for (event, script) in profile.event_scripts.all() {
-            if script.len() > MAX_EVENT_SCRIPT || script.contains('\0') {
-                return Err(format!(
-                    "profile `{}`: the script of `{event}` may have at most {MAX_EVENT_SCRIPT} bytes, without null characters",
-                    profile.name
-                ));
-            }
+        if let Some(fault) = profile.event_scripts.fault() {
+            return Err(format!("profile `{}`: {fault}", profile.name));
         }
     }
     unique(

@@ -1,5 +1,6 @@
 //! For tests: an API server in memory that counts requests, and the controllers before it.
 
+mod configuration;
 mod joins;
 mod managers;
 

@@ -314,6 +314,42 @@ impl EventScripts {
             ("terminate", &self.terminate),
         ]
     }
+
+    /// What keeps one of them from ever running, with its event and line.
+    pub fn fault(&self) -> Option<String> {
+        self.all().into_iter().find_map(|(event, script)| {
+            let (line, why) = fault(script)?;
+            Some(format!("the script of `{event}`, line {line}: {why}"))
+        })
+    }
+}
+
+/// Line and reason of what is wrong with a script. What a shell makes of it only the shell knows.
+fn fault(script: &str) -> Option<(usize, String)> {
+    let line_of = |at: usize| {
+        let before = script.as_bytes().iter().take(at);
+        1 + before.filter(|byte| **byte == b'\n').count()
+    };
+    if script.len() > MAX_EVENT_SCRIPT {
+        let why = format!(
+            "here it is longer than {MAX_EVENT_SCRIPT} bytes; put the rest into a file and call that"
+        );
+        return Some((line_of(MAX_EVENT_SCRIPT), why));
+    }
+    if let Some(at) = script.find('\0') {
+        return Some((line_of(at), "it has a null character".to_owned()));
+    }
+    let first = script.strip_prefix("#!")?.split('\n').next()?;
+    if first.ends_with('\r') {
+        let why = "it ends with a carriage return, which becomes part of the program's name";
+        return Some((1, why.to_owned()));
+    }
+    let program = first.split_whitespace().next().unwrap_or_default();
+    if !program.starts_with('/') {
+        let why = "after `#!` there must be the absolute path of a program, such as `/bin/sh`";
+        return Some((1, why.to_owned()));
+    }
+    None
 }
 
 /// Who may use something: everybody, unless somebody is named.

@@ -339,6 +339,14 @@ fn profiles(
         .profiles
         .iter()
         .map(|p| {
+            let event_scripts = p.event_scripts.as_ref().map(event_scripts);
+            let event_scripts = event_scripts.unwrap_or_default();
+            if let Some(fault) = event_scripts.fault() {
+                let name = &p.name;
+                return Err(Invalid::wrong(format!(
+                    "profile `{name}` of `sessions.profiles`: {fault}"
+                )));
+            }
             Ok(Profile {
                 name: p.name.clone(),
                 max_geometry: p.max_geometry.clone().unwrap_or_default(),
@@ -351,11 +359,7 @@ fn profiles(
                 .to_owned(),
                 disconnect_idle_seconds: seconds(&p.disconnect_idle, "disconnectIdle", 0)?,
                 end_disconnected_seconds: seconds(&p.end_disconnected, "endDisconnected", 0)?,
-                event_scripts: p
-                    .event_scripts
-                    .as_ref()
-                    .map(event_scripts)
-                    .unwrap_or_default(),
+                event_scripts,
                 users: users(&p.users, &p.groups),
             })
         })
@@ -491,14 +495,40 @@ pub(crate) mod tests {
             ),
             ("transporter: {type: External}", "transporter.external"),
             ("transporter: {type: Redis, replicas: 3}", "one server"),
-        ] {
-            let error = validate(&cluster(spec), &defaults()).unwrap_err();
-            assert_eq!(error.reason, Reason::InvalidSpec);
-            assert!(error.message.contains(text), "{}", error.message);
             (
                 "transporter: {type: Redis}\ndiscovery: {}",
                 "tells members apart",
             ),
+        ] {
+            let error = validate(&cluster(spec), &defaults()).unwrap_err();
+            assert_eq!(error.reason, Reason::InvalidSpec);
+            assert!(error.message.contains(text), "{}", error.message);
+        }
+    }
+
+    #[test]
+    fn an_event_script_that_can_never_run_is_refused_with_its_line() {
+        let long = format!("|\n          true\n          : {}", "x".repeat(16 * 1024));
+        for (script, text) in [
+            (
+                "\"true\\necho \\0\"",
+                "the script of `start`, line 2: it has a null character",
+            ),
+            ("'#!python3'", "the script of `start`, line 1: after `#!`"),
+            (
+                "\"#!/bin/sh\\r\\ntrue\"",
+                "line 1: it ends with a carriage return",
+            ),
+            (long.as_str(), "line 2: here it is longer than 16384 bytes"),
+        ] {
+            let spec = format!(
+                "sessions:\n  profiles:\n    - name: default\n      eventScripts:\n        terminate: 'true'\n        start: {script}"
+            );
+            let error = validate(&cluster(&spec), &defaults()).unwrap_err();
+            assert_eq!(error.reason, Reason::InvalidSpec);
+            let message = error.message;
+            assert!(message.contains(text), "{message}");
+            assert!(message.starts_with("profile `default` of"), "{message}");
         }
     }
 
