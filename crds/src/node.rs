@@ -170,6 +170,18 @@ pub struct ComputeNodeStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub broker_secret: Option<String>,
+    /// Image of the node software that was last ready here; of nodes of kind `host`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 512))]
+    pub image: Option<String>,
+    /// Image that was not ready here in time and is not tried again until another one is asked for; of nodes of kind `host`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 512))]
+    pub failed_image: Option<String>,
+    /// Why that image was given up, if it could not be pulled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 2048))]
+    pub failed_because: Option<String>,
 }
 
 pub(crate) fn yes() -> bool {

@@ -61,8 +61,8 @@ impl Reconcile for Nodes {
             }
         };
         // Reads: caches, and Secrets by name.
-        let observed = observe::observe(context, key, node).await?;
         let now = context.now();
+        let observed = observe::observe(context, key, node, now).await?;
         // Pure: what the spec means.
         let valid = validate::validate(node);
         let before = context.status_of(node, &node.status);

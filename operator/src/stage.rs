@@ -3,6 +3,7 @@
 mod configuration;
 mod joins;
 mod managers;
+mod trial;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;

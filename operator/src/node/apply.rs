@@ -51,6 +51,14 @@ impl Outcome {
         }
     }
 
+    /// With what is known of a new image on a machine.
+    fn with_trial(mut self, observed: &Observed, target: &str) -> Self {
+        self.pending = observed.images.finding(target).or(self.pending);
+        let again = [self.again, observed.images_again];
+        self.again = again.into_iter().flatten().min();
+        self
+    }
+
     /// When to look again; a failure when something could not be written.
     pub(super) fn finish(&self) -> Result<Option<Duration>, Failure> {
         match &self.error {
@@ -94,14 +102,19 @@ pub(super) async fn apply(
         _ => return Ok(Outcome::early()),
     };
     let sessions = observed.sessions(&valid.key.name);
-    let plan = plan(
+    let target = sidecar_image(cluster, observed);
+    let back = observed.images.put_back(&target);
+    let mut plan = plan(
         cluster,
         valid,
         &identity,
         sessions,
         &observed.web_digest,
-        &sidecar_image(cluster, observed),
+        back.unwrap_or(&target),
     );
+    if let Some(pod) = plan.pod.as_mut().filter(|_| back.is_some()) {
+        observed.images.mark(&mut pod.body);
+    }
     let mut outcome = Outcome {
         broker_generation: generation(&identity.document),
         ..Outcome::default()
@@ -120,7 +133,7 @@ pub(super) async fn apply(
     {
         outcome.error = Some(error);
     }
-    Ok(outcome)
+    Ok(outcome.with_trial(observed, &target))
 }
 
 async fn add_finalizer(context: &Context, node: &ComputeNode) -> Result<(), ApplyError> {
@@ -270,6 +283,7 @@ async fn write(
         &Situation {
             pod: observed.pod.as_deref(),
             peers: &observed.peers,
+            put_back: observed.images.go_back_to(&desired.sidecar_image),
             pull_failure: observed.pull_failure.as_deref(),
             sessions: observed.sessions(&valid.key.name),
             desktop_runs: observed.desktop_runs(),

@@ -1,11 +1,14 @@
 //! What is there of a node: from the caches, and from Secrets that are read by name.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use fastx_core::wire::status::NodeStatus;
-use fastx_crds::ComputeNode;
+use fastx_crds::{ComputeNode, ComputeNodeStatus};
+use jiff::Timestamp;
 
 use super::plan::rollout::awaited;
+use super::plan::trial::Images;
 use crate::apply::ApplyError;
 use crate::cluster::material::{BusKeys, BusSecret, Holder};
 use crate::cluster::validate::{Invalid, ValidCluster, validate};
@@ -44,6 +47,10 @@ pub(super) struct Observed {
     pub(super) revision: Option<String>,
     /// Image that the managers have proved.
     pub(super) proved: Option<String>,
+    /// What is known of images on the machine; of nodes of kind `host`.
+    pub(super) images: Images,
+    /// When time alone says more of them.
+    pub(super) images_again: Option<Duration>,
     /// Whether the account exists that Pods run under.
     pub(super) has_account: bool,
     /// Digest of the certificate that the Pod mounts.
@@ -111,6 +118,7 @@ pub(super) async fn observe(
     context: &Context,
     key: &Key,
     node: &ComputeNode,
+    now: Timestamp,
 ) -> Result<Observed, ApplyError> {
     let name = &node.spec.cluster_ref.name;
     let cluster = Key::new(&key.namespace, name);
@@ -137,7 +145,11 @@ pub(super) async fn observe(
         web_digest = web(context, node, &cluster);
     }
     let pod = context.world.pods.get(key);
+    let proved = proved(context, &found);
+    let (images, images_again) = images(context, node, proved.as_deref(), pod.as_deref(), now);
     Ok(Observed {
+        images,
+        images_again,
         broker,
         bus,
         bus_secret,
@@ -157,10 +169,26 @@ pub(super) async fn observe(
             .children(Kind::ServiceAccount)
             .get(&Key::new(&key.namespace, names::account(name)))
             .is_some(),
-        proved: proved(context, &found),
+        proved,
         web_digest,
         cluster: found,
     })
+}
+
+/// The Pod of a machine is replaced for a new image: what came of that is in the status.
+fn images(
+    context: &Context,
+    node: &ComputeNode,
+    proved: Option<&str>,
+    pod: Option<&PodView>,
+    now: Timestamp,
+) -> (Images, Option<Duration>) {
+    if node.spec.host.is_none() {
+        return (Images::default(), None);
+    }
+    let status = context.status_of(node, &node.status);
+    let status: Option<ComputeNodeStatus> = serde_json::from_value(status).ok();
+    Images::of(status.as_ref()).advance(proved, pod, now)
 }
 
 /// The cluster's own controller makes our Redis's Secret and keeps the watch of somebody else's.

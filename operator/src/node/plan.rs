@@ -5,6 +5,7 @@ mod host;
 mod objects;
 pub(super) mod pod;
 pub(super) mod rollout;
+pub(super) mod trial;
 
 use serde_json::Value;
 

@@ -101,6 +101,9 @@ fn filled(
             .sessions(&name)
             .map(|n| i32::try_from(n).unwrap_or(i32::MAX)),
         broker_secret: observed.broker.is_some().then(|| names::node_broker(&name)),
+        image: observed.images.good.clone(),
+        failed_image: observed.images.failed.clone(),
+        failed_because: observed.images.why.clone(),
     }
 }
 
@@ -209,9 +212,6 @@ fn online(node: &ComputeNode, observed: &Observed) -> Finding {
     }
 }
 
-fn synced(node: &ComputeNode, observed: &Observed, outcome: &Outcome) -> Finding {
-    let finding =
-        |status, reason, message: &str| Finding::new(Kind::ConfigSynced, status, reason, message);
 /// Why a host that asks to join under this name is not admitted, if there is one.
 fn held(node: &ComputeNode, observed: &Observed) -> Option<(Reason, String)> {
     let (status, bus) = (observed.report.status.as_deref()?, observed.bus.as_ref()?);
@@ -249,6 +249,9 @@ fn has_joined(name: &str, observed: &Observed) -> bool {
     bus.is_some_and(|b| b.joined.contains_key(name))
 }
 
+fn synced(node: &ComputeNode, observed: &Observed, outcome: &Outcome) -> Finding {
+    let finding =
+        |status, reason, message: &str| Finding::new(Kind::ConfigSynced, status, reason, message);
     let (Some(said), Some(wanted)) = (observed.said(&node.name_any()), &observed.revision) else {
         return finding(
             Status::Unknown,
@@ -452,6 +455,8 @@ pub(super) mod tests {
             revision: Some("r1".into()),
             has_account: true,
             proved: None,
+            images: super::super::plan::trial::Images::default(),
+            images_again: None,
             web_digest: String::new(),
         }
     }

@@ -21,12 +21,12 @@ const BEFORE: &str = "fastx.dev/sidecar-before";
 /// Annotation with the time since which the present image is on trial.
 const SINCE: &str = "fastx.dev/sidecar-since";
 /// Annotation with the image that did not start here.
-const FAILED: &str = "fastx.dev/sidecar-failed";
+pub(super) const FAILED: &str = "fastx.dev/sidecar-failed";
 /// Annotation with why that image could not be pulled.
-const WHY: &str = "fastx.dev/sidecar-failed-why";
+pub(super) const WHY: &str = "fastx.dev/sidecar-failed-why";
 
 /// How long a new sidecar may take until it is ready.
-const TRIAL: Duration = Duration::from_mins(2);
+pub(super) const TRIAL: Duration = Duration::from_mins(2);
 /// Pause between two looks while it does not run: that it cannot be pulled stands in Events, which nobody watches.
 const LOOK_AGAIN: Duration = Duration::from_secs(3);
 
@@ -37,6 +37,8 @@ pub(in super::super) struct Situation<'a> {
     pub(in super::super) pod: Option<&'a PodView>,
     /// Pods of all nodes of the cluster.
     pub(in super::super) peers: &'a [Arc<PodView>],
+    /// Whether the desired image is the one before a failed one; of Pods that hold nothing.
+    pub(in super::super) put_back: bool,
     /// Why the image that is on trial cannot be pulled, if it is known not to be.
     pub(in super::super) pull_failure: Option<&'a str>,
     /// Running sessions; none when nobody knows.
@@ -116,19 +118,7 @@ pub(in super::super) fn decide(desired: &Desired, situation: &Situation<'_>) -> 
     let mut held = None;
     let differs = pod.annotation(POD_HASH) != Some(&desired.hash);
     if differs && desired.holds_nothing {
-        // All at once would leave nobody to relay, and a bad image would be everywhere.
-        return match turn(pod, &desired.sidecar_image, situation.peers) {
-            None => Decision::now(Step::Delete),
-            Some(first) => Decision {
-                pending: Sidecar::pending(
-                    Reason::WaitingForTurn,
-                    format!("The Pod is replaced after Pod `{first}`."),
-                )
-                .pending,
-                again: None,
-                step: Step::Nothing,
-            },
-        };
+        return replace_at_once(desired, pod, situation);
     }
     if differs {
         let decision = replace(desired, situation);
@@ -143,6 +133,30 @@ pub(in super::super) fn decide(desired: &Desired, situation: &Situation<'_>) -> 
         step: small_changes(desired, pod, sidecar.change),
         pending: held.or(sidecar.pending),
         again: sidecar.again,
+    }
+}
+
+/// All at once would leave nobody to relay, and a bad image would be everywhere.
+fn replace_at_once(desired: &Desired, pod: &PodView, situation: &Situation<'_>) -> Decision {
+    let target = desired.sidecar_image.as_str();
+    let held = |message: String| Decision {
+        pending: Sidecar::pending(Reason::WaitingForTurn, message).pending,
+        ..Decision::now(Step::Nothing)
+    };
+    // A machine whose node does not start waits for nobody.
+    if situation.put_back {
+        return Decision::now(Step::Delete);
+    }
+    let mut others = situation.peers.iter().filter(|p| p.name() != pod.name());
+    if let Some(failed) = others.find(|p| p.annotation(FAILED) == Some(target)) {
+        let name = failed.name();
+        return held(format!(
+            "Image `{target}` did not start in Pod `{name}`, so it goes nowhere else."
+        ));
+    }
+    match turn(pod, target, situation.peers) {
+        None => Decision::now(Step::Delete),
+        Some(first) => held(format!("The Pod is replaced after Pod `{first}`.")),
     }
 }
 
@@ -454,6 +468,7 @@ mod tests {
         Situation {
             pod,
             peers,
+            put_back: false,
             pull_failure: None,
             sessions: Some(0),
             desktop_runs: true,
