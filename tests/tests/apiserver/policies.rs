@@ -65,6 +65,41 @@ async fn in_force(client: &Client, namespace: &str) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Gives people a Role of this name with these rules, in the namespace.
+async fn allow(
+    client: &Client,
+    namespace: &str,
+    role: &str,
+    rules: &str,
+    people: &[&str],
+) -> Result<(), Failure> {
+    let group = "rbac.authorization.k8s.io";
+    let subjects: Vec<String> = people
+        .iter()
+        .map(|name| format!("{{apiGroup: {group}, kind: User, name: {name}}}"))
+        .collect();
+    let yaml = format!(
+        "apiVersion: {group}/v1\nkind: Role\nmetadata: {{name: {role}}}\nrules: {rules}\n---\n\
+         apiVersion: {group}/v1\nkind: RoleBinding\nmetadata: {{name: {role}}}\n\
+         roleRef: {{apiGroup: {group}, kind: Role, name: {role}}}\nsubjects: [{}]\n",
+        subjects.join(", ")
+    );
+    apply(client, namespace, &yaml).await
+}
+
+/// Two people: Ada has the first rules, Bob has the second besides.
+async fn ada_and_bob(
+    client: &Client,
+    namespace: &str,
+    of_both: &str,
+    of_bob: &str,
+) -> Result<(Client, Client), Failure> {
+    let (ada, bob) = (format!("ada-{namespace}"), format!("bob-{namespace}"));
+    allow(client, namespace, "both", of_both, &[&ada, &bob]).await?;
+    allow(client, namespace, "bob", of_bob, &[&bob]).await?;
+    Ok((client_as(Some(&ada)).await?, client_as(Some(&bob)).await?))
+}
+
 const CLUSTER: &str = "apiVersion: fastx.dev/v1alpha1\nkind: FastXCluster\nmetadata: {name: c}\nspec: {images: {nats: 'IMAGE'}}\n";
 
 fn node(image: &str) -> String {
@@ -170,25 +205,9 @@ async fn a_named_secret_must_be_one_that_the_requester_may_read() {
     with_policies("secrets", async |client, namespace| {
         // Somebody who may write our resources and read one Secret.
         let user = format!("ada-{namespace}");
-        apply(client, namespace, &format!("
-apiVersion: rbac.authorization.k8s.io/v1
-kind: Role
-metadata: {{name: writer}}
-rules:
-  - apiGroups: [fastx.dev]
-    resources: [fastxclusters, computenodes]
-    verbs: [create, get]
-  - apiGroups: ['']
-    resources: [secrets]
-    resourceNames: [mine]
-    verbs: [get]
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata: {{name: writer}}
-roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: writer}}
-subjects: [{{apiGroup: rbac.authorization.k8s.io, kind: User, name: {user}}}]
-")).await?;
+        let rules = "[{apiGroups: [fastx.dev], resources: [fastxclusters, computenodes], verbs: [create, get]}, \
+                      {apiGroups: [''], resources: [secrets], resourceNames: [mine], verbs: [get]}]";
+        allow(client, namespace, "writer", rules, &[&user]).await?;
         let ada = client_as(Some(&user)).await?;
         for (field, spec) in [
             ("authentication.local.usersSecretRef", "{authentication: {local: {usersSecretRef: {name: SECRET}}}}"),
@@ -210,33 +229,13 @@ subjects: [{{apiGroup: rbac.authorization.k8s.io, kind: User, name: {user}}}]
 #[tokio::test]
 async fn cert_manager_is_asked_only_for_those_who_may_ask_it_themselves() {
     with_policies("issuers", async |client, namespace| {
-        let (ada, bob) = (format!("ada-{namespace}"), format!("bob-{namespace}"));
-        apply(client, namespace, &format!("
-apiVersion: rbac.authorization.k8s.io/v1
-kind: Role
-metadata: {{name: writer}}
-rules: [{{apiGroups: [fastx.dev], resources: [fastxclusters], verbs: [create, get]}}]
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata: {{name: writer}}
-roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: writer}}
-subjects:
-  - {{apiGroup: rbac.authorization.k8s.io, kind: User, name: {ada}}}
-  - {{apiGroup: rbac.authorization.k8s.io, kind: User, name: {bob}}}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: Role
-metadata: {{name: issuer}}
-rules: [{{apiGroups: [cert-manager.io], resources: [certificates], verbs: [create]}}]
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata: {{name: issuer}}
-roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: issuer}}
-subjects: [{{apiGroup: rbac.authorization.k8s.io, kind: User, name: {bob}}}]
-")).await?;
-        let (ada, bob) = (client_as(Some(&ada)).await?, client_as(Some(&bob)).await?);
+        let (ada, bob) = ada_and_bob(
+            client,
+            namespace,
+            "[{apiGroups: [fastx.dev], resources: [fastxclusters], verbs: [create, get]}]",
+            "[{apiGroups: [cert-manager.io], resources: [certificates], verbs: [create]}]",
+        )
+        .await?;
         let yaml = "apiVersion: fastx.dev/v1alpha1\nkind: FastXCluster\nmetadata: {name: c}\nspec: {tls: {mode: CertManager, issuerRef: {name: i}}, web: {hostNames: [a.example]}}\n";
         let long = Duration::from_secs(10);
         eventually(long, "bob may", async || try_create(&bob, namespace, yaml).await).await?;
@@ -251,33 +250,13 @@ subjects: [{{apiGroup: rbac.authorization.k8s.io, kind: User, name: {bob}}}]
 #[tokio::test]
 async fn hosts_are_made_only_by_those_who_may() {
     with_policies("hosts", async |client, namespace| {
-        let (ada, bob) = (format!("ada-{namespace}"), format!("bob-{namespace}"));
-        apply(client, namespace, &format!("
-apiVersion: rbac.authorization.k8s.io/v1
-kind: Role
-metadata: {{name: writer}}
-rules: [{{apiGroups: [fastx.dev], resources: [computenodes], verbs: [create, get]}}]
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata: {{name: writer}}
-roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: writer}}
-subjects:
-  - {{apiGroup: rbac.authorization.k8s.io, kind: User, name: {ada}}}
-  - {{apiGroup: rbac.authorization.k8s.io, kind: User, name: {bob}}}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: Role
-metadata: {{name: hosts}}
-rules: [{{apiGroups: [fastx.dev], resources: [computenodes/host], verbs: [create]}}]
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata: {{name: hosts}}
-roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: hosts}}
-subjects: [{{apiGroup: rbac.authorization.k8s.io, kind: User, name: {bob}}}]
-")).await?;
-        let (ada, bob) = (client_as(Some(&ada)).await?, client_as(Some(&bob)).await?);
+        let (ada, bob) = ada_and_bob(
+            client,
+            namespace,
+            "[{apiGroups: [fastx.dev], resources: [computenodes], verbs: [create, get]}]",
+            MAKES_HOSTS,
+        )
+        .await?;
         let yaml = "apiVersion: fastx.dev/v1alpha1\nkind: ComputeNode\nmetadata: {name: n}\nspec: {clusterRef: {name: c}, host: {nodeName: worker-3}}\n";
         eventually(Duration::from_secs(30), "who may make hosts", async || {
             try_create(&bob, namespace, yaml).await
@@ -294,52 +273,104 @@ subjects: [{{apiGroup: rbac.authorization.k8s.io, kind: User, name: {bob}}}]
     .await;
 }
 
+/// The right that a machine of Kubernetes is given away with.
+const MAKES_HOSTS: &str =
+    "[{apiGroups: [fastx.dev], resources: [computenodes/host], verbs: [create]}]";
+
+#[tokio::test]
+async fn hosts_of_a_cluster_are_written_only_by_those_who_may_make_them() {
+    with_policies("clusters-hosts", async |client, namespace| {
+        let (ada, bob) = ada_and_bob(
+            client,
+            namespace,
+            "[{apiGroups: [fastx.dev], resources: [fastxclusters], verbs: [create, get, patch]}]",
+            MAKES_HOSTS,
+        )
+        .await?;
+        let yaml = |name: &str, spec: &str| format!(
+            "apiVersion: fastx.dev/v1alpha1\nkind: FastXCluster\nmetadata: {{name: {name}}}\nspec: {spec}\n"
+        );
+        let words = "`spec.hosts` is for those who may create computenodes/host";
+        let hosts = "{hosts: {nodeSelector: {desks: 'yes'}}}";
+        eventually(Duration::from_secs(30), "who may make hosts", async || {
+            try_create(&bob, namespace, &yaml("c", hosts)).await
+        })
+        .await?;
+        let said = try_create(&ada, namespace, &yaml("c", hosts)).await.expect_err("she may not");
+        assert!(said.contains(words), "{said}");
+        try_create(&ada, namespace, &yaml("c", "{}")).await?;
+        // Bob has given the machines away; Ada keeps the rest of the cluster.
+        for (name, spec) in [("with", hosts), ("without", "{}")] {
+            let cluster = one(&yaml(name, spec))?;
+            let api = api_of(&bob, &cluster, namespace).await?;
+            api.create(&PostParams::default(), &cluster).await?;
+        }
+        let patch = async |who: &Client, name: &str, spec: serde_json::Value| {
+            let api = api_of(who, &one(&yaml(name, "{}"))?, namespace).await?;
+            let change = Patch::Merge(serde_json::json!({"spec": spec}));
+            Ok::<_, Failure>(api.patch(name, &PatchParams::default(), &change).await.map_err(|e| e.to_string()))
+        };
+        let other = serde_json::json!({"hosts": {"nodeSelector": {"desks": "no"}}});
+        let template = serde_json::json!({"hosts": {"template": {"tolerations": [{"operator": "Exists"}]}}});
+        for (name, spec) in [("with", &other), ("with", &template), ("without", &other)] {
+            let said = patch(&ada, name, spec.clone()).await?.expect_err("she may not");
+            assert!(said.contains(words), "{name} {spec}: {said}");
+        }
+        patch(&ada, "with", serde_json::json!({"message": "hello"})).await??;
+        patch(&bob, "with", other).await??;
+        // To give a machine back asks for no right.
+        patch(&ada, "with", serde_json::json!({"hosts": null})).await??;
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_operator_makes_hosts_under_its_own_policy_where_it_may_see_machines() {
+    with_policies("operator-hosts", async |client, namespace| {
+        let rights = |nodes: bool| chart::template(
+            "fastx-operator",
+            namespace,
+            &[
+                "--show-only=templates/rbac.yaml",
+                &format!("--set=fullnameOverride={namespace}"),
+                "--set=rbac.aggregateToDefaultRoles=false",
+                &format!("--set=rbac.nodes={nodes}"),
+            ],
+        );
+        let operator = client_as(Some(&format!("system:serviceaccount:{namespace}:{namespace}"))).await?;
+        let host = "apiVersion: fastx.dev/v1alpha1\nkind: ComputeNode\nmetadata: {name: n}\nspec: {clusterRef: {name: c}, host: {nodeName: w}}\n";
+        apply(client, namespace, &rights(false)?).await?;
+        let said = try_create(&operator, namespace, host).await.expect_err("without `rbac.nodes`");
+        assert!(said.contains("cannot create resource"), "{said}");
+        let with = rights(true)?;
+        apply(client, namespace, &with).await?;
+        let outcome = eventually(Duration::from_secs(30), "with `rbac.nodes`", async || {
+            try_create(&operator, namespace, host).await
+        })
+        .await;
+        // What lies outside of the namespace does not go with it.
+        delete(client, namespace, &with).await?;
+        outcome
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_named_volume_must_be_one_that_the_requester_may_use() {
     with_policies("volumes", async |client, namespace| {
         // Ada may write ComputeNodes and use one claim and one ConfigMap; Bob may also make Pods.
-        let (ada, bob) = (format!("ada-{namespace}"), format!("bob-{namespace}"));
-        apply(client, namespace, &format!("
-apiVersion: rbac.authorization.k8s.io/v1
-kind: Role
-metadata: {{name: writer}}
-rules:
-  - apiGroups: [fastx.dev]
-    resources: [computenodes]
-    verbs: [create, get, patch]
-  - apiGroups: ['']
-    resources: [persistentvolumeclaims]
-    resourceNames: [mine]
-    verbs: [use]
-  # To see a claim is not to use it.
-  - apiGroups: ['']
-    resources: [persistentvolumeclaims]
-    verbs: [get, list]
-  - apiGroups: ['']
-    resources: [configmaps]
-    resourceNames: [mine]
-    verbs: [get]
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata: {{name: writer}}
-roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: writer}}
-subjects:
-  - {{apiGroup: rbac.authorization.k8s.io, kind: User, name: {ada}}}
-  - {{apiGroup: rbac.authorization.k8s.io, kind: User, name: {bob}}}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: Role
-metadata: {{name: pods}}
-rules: [{{apiGroups: [''], resources: [pods], verbs: [create]}}]
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata: {{name: pods}}
-roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: pods}}
-subjects: [{{apiGroup: rbac.authorization.k8s.io, kind: User, name: {bob}}}]
-")).await?;
-        let (ada, bob) = (client_as(Some(&ada)).await?, client_as(Some(&bob)).await?);
+        let (ada, bob) = ada_and_bob(
+            client,
+            namespace,
+            // To see a claim is not to use it.
+            "[{apiGroups: [fastx.dev], resources: [computenodes], verbs: [create, get, patch]}, \
+              {apiGroups: [''], resources: [persistentvolumeclaims], resourceNames: [mine], verbs: [use]}, \
+              {apiGroups: [''], resources: [persistentvolumeclaims], verbs: [get, list]}, \
+              {apiGroups: [''], resources: [configmaps], resourceNames: [mine], verbs: [get]}]",
+            "[{apiGroups: [''], resources: [pods], verbs: [create]}]",
+        )
+        .await?;
         let yaml = |pod: &str, name: &str| format!(
             "apiVersion: fastx.dev/v1alpha1\nkind: ComputeNode\nmetadata: {{name: n}}\nspec: {{clusterRef: {{name: c}}, pod: {}}}\n",
             pod.replace("NAME", name)

@@ -103,6 +103,86 @@ async fn the_operator_may_work_in_its_namespace_and_nowhere_else() {
 }
 
 #[tokio::test]
+async fn with_sight_of_the_machines_the_operator_makes_their_nodes_and_no_more() {
+    let arguments = [
+        "--set=rbac.aggregateToDefaultRoles=false",
+        "--set=rbac.nodes=true",
+    ];
+    with_rights("machines", &arguments, async |_, namespace| {
+        let account = format!("system:serviceaccount:{namespace}:{namespace}");
+        let operator = client_as(Some(&account)).await?;
+        let seen = async || match may(&operator, "watch", "nodes", "").await {
+            Ok(true) => Ok(()),
+            other => Err(format!("{other:?}")),
+        };
+        eventually(Duration::from_secs(10), "the rights count", seen).await?;
+        for (verb, what, place, allowed) in [
+            ("create", "computenodes.fastx.dev", namespace, true),
+            ("create", "computenodes/host.fastx.dev", namespace, true),
+            ("delete", "computenodes.fastx.dev", namespace, true),
+            (
+                "deletecollection",
+                "computenodes.fastx.dev",
+                namespace,
+                false,
+            ),
+            ("create", "fastxclusters.fastx.dev", namespace, false),
+            // It sees the machines, and changes nothing of them.
+            ("list", "nodes", "", true),
+            ("patch", "nodes", "", false),
+            ("get", "nodes/proxy", "", false),
+            ("create", "computenodes.fastx.dev", "default", false),
+            (
+                "create",
+                "computenodes/host.fastx.dev",
+                "kube-system",
+                false,
+            ),
+            ("list", "secrets", "", false),
+        ] {
+            let answer = may(&operator, verb, what, place).await?;
+            assert_eq!(answer, allowed, "{verb} {what} in `{place}`");
+        }
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_pods_of_a_cluster_and_people_who_only_look_get_no_secret() {
+    with_rights("secrets", &[], async |client, namespace| {
+        let viewer = format!("view-{namespace}");
+        let binding = format!(
+            "apiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {{name: {viewer}}}\n\
+             roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: view}}\n\
+             subjects: [{{apiGroup: rbac.authorization.k8s.io, kind: User, name: {viewer}}}]\n"
+        );
+        apply(client, namespace, &binding).await?;
+        let person = client_as(Some(&viewer)).await?;
+        eventually(Duration::from_secs(30), "view counts", async || {
+            match may(&person, "list", "fastxclusters.fastx.dev", namespace).await {
+                Ok(true) => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
+        })
+        .await?;
+        // The account of all Pods of a cluster `site`: managers, store, transporter, nodes.
+        let account = format!("system:serviceaccount:{namespace}:site-fastx");
+        let pods = client_as(Some(&account)).await?;
+        for verb in ["get", "list", "watch"] {
+            for (who, whose) in [("view", &person), ("the Pods", &pods)] {
+                assert!(!may(whose, verb, "secrets", namespace).await?, "{who}: {verb}");
+            }
+            for what in ["pods", "configmaps", "fastxclusters.fastx.dev"] {
+                assert!(!may(&pods, verb, what, namespace).await?, "{verb} {what}");
+            }
+        }
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn built_in_roles_cover_our_resources() {
     with_rights("people", &[], async |client, namespace| {
         for (role, reads, writes) in [("view", true, false), ("edit", true, true)] {
@@ -130,6 +210,9 @@ async fn built_in_roles_cover_our_resources() {
             .await?;
             let status = "computenodes/status.fastx.dev";
             assert!(!may(&person, "patch", status, namespace).await?, "{role}");
+            // A machine of Kubernetes is given away by its administrators alone.
+            let host = "computenodes/host.fastx.dev";
+            assert!(!may(&person, "create", host, namespace).await?, "{role}");
         }
         Ok(())
     })
