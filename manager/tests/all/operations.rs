@@ -1,6 +1,7 @@
 //! What nodes ask for, and what comes of it.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use fastx_bus::{Bus, Hub};
 use fastx_core::secret::Secret;
@@ -13,6 +14,7 @@ use fastx_core::wire::operations::{
 };
 use fastx_core::wire::problem::Problem;
 use fastx_core::wire::session::SessionState;
+use fastx_manager::store::{Collection, Store as _};
 use fastx_manager::testing;
 use tokio::task::JoinSet;
 
@@ -220,6 +222,88 @@ async fn passwords_are_checked_and_strangers_are_told_nothing() {
             .kind,
         "wrong-credentials"
     );
+}
+
+#[tokio::test]
+async fn a_stolen_hash_is_no_password_and_ends_with_a_new_one() {
+    let hub = Hub::new();
+    let manager = testing::start(&hub, namespace()).await;
+    let node = member(&hub, "a");
+    let file = testing::user_file("correct horse", &["ops"]);
+    manager.add_user_file("ada", file.clone());
+    let hash = file.lines().next().unwrap();
+    assert!(
+        hash.starts_with("$argon2id$") && !file.contains("horse"),
+        "{file}"
+    );
+    let refused = async |password: &str| {
+        let answer = try_password(&node, "ada", password, "::1").await;
+        answer.unwrap_err().kind
+    };
+    let last = hash.rsplit('$').next().unwrap();
+    for stolen in [hash, last, file.as_str()] {
+        assert_eq!(refused(stolen).await, "wrong-credentials");
+    }
+    let right = try_password(&node, "ada", "correct horse", "::1").await;
+    assert!(right.is_ok(), "{right:?}");
+    // Whoever has guessed it by then has it no longer.
+    manager.add_user("ada", "battery staple", &["ops"]);
+    assert_eq!(refused("correct horse").await, "wrong-credentials");
+    let new = try_password(&node, "ada", "battery staple", "::1").await;
+    assert!(new.is_ok(), "{new:?}");
+}
+
+#[tokio::test]
+async fn the_store_holds_no_password_no_signed_token_and_no_key() {
+    let hub = Hub::new();
+    let manager = testing::start(&hub, namespace()).await;
+    let node = member(&hub, "a");
+    let file = testing::user_file("correct horse", &[]);
+    manager.add_user_file("ada", file.clone());
+    beat(&node, 1).await;
+    report(&node, vec![session(1, "a", 1)], false).await;
+    for password in ["wrong horse", "correct horse"] {
+        let _answer = try_password(&node, "ada", password, "::1").await;
+    }
+    let put = TokenPut {
+        token: token("1", "a"),
+    };
+    let _: Empty = node.store(Operation::TokenPut, &put).await.unwrap();
+    let (host, ask) = (
+        crate::joins::host(&hub),
+        crate::joins::ask("b", 7, "host-b"),
+    );
+    crate::joins::join(&host, &ask).await.unwrap();
+    manager
+        .wait_status("all of it is there", |s| {
+            s.nodes.len() == 1 && s.joins.len() == 1
+        })
+        .await;
+    let store = &**manager.store();
+    let mut text = String::new();
+    for kind in Collection::ALL {
+        for document in store.list(kind, None).await.unwrap() {
+            let _ = writeln!(text, "{kind:?} {} {}", document.id, document.body);
+        }
+    }
+    for kept in [
+        &ask.public_key,
+        &session(1, "a", 1).id.to_string(),
+        &put.token.jti,
+    ] {
+        assert!(text.contains(kept), "{kept} in {text}");
+    }
+    let hash = file.lines().next().unwrap();
+    let (seed, _) = fastx_core::identity::user_key([7; 32]);
+    for (what, secret) in [
+        ("a password", "horse"),
+        ("its hash", hash),
+        ("a key of the bus", seed.expose()),
+        // Every JWT begins so.
+        ("a signed token", "eyJ"),
+    ] {
+        assert!(!text.contains(secret), "{what} is in the store: {text}");
+    }
 }
 
 #[tokio::test]
