@@ -19,7 +19,7 @@ use fastx_manager::alone::{self, Alone, AloneError};
 use fastx_manager::store::sqlite::SqliteStore;
 use rand::Rng as _;
 
-use crate::config::{Config, Membership};
+use crate::config::{Config, Membership, Place};
 use crate::disk;
 use crate::join;
 use crate::keys::random_hex;
@@ -81,7 +81,7 @@ pub async fn start(
         store: Arc::new(SqliteStore::new(&config.local_dir.join(STORE))),
         users: config.config_dir.join(USERS),
         seed: rand::rng().next_u64(),
-        first: first(&me, &hostname()),
+        first: first(&me, &hostname(), config),
     };
     let manager = alone::start(parts, liveness, shutdown).await?;
     tracing::info!(
@@ -126,9 +126,15 @@ fn hostname() -> String {
 }
 
 /// What a new server starts with; administrators change it in the System section.
-fn first(me: &ServerId, hostname: &str) -> ConfigPut {
-    let cluster = ClusterPart::first(hostname, "local");
-    let node = NodePart::first(hostname);
+/// It also has what a member needs, for it is what moves into a cluster.
+fn first(me: &ServerId, hostname: &str, config: &Config) -> ConfigPut {
+    // A host has users of its own, and an sshd that knows them.
+    let methods: &[&str] = match config.place {
+        Place::Host => &["ssh", "local"],
+        Place::Pod => &["local"],
+    };
+    let cluster = ClusterPart::first(hostname, methods);
+    let node = NodePart::first(hostname, config.web_addr.port());
     let mut parts = BTreeMap::new();
     let mut part = |value: serde_json::Value| {
         let name = hash(&value);
@@ -156,7 +162,7 @@ mod tests {
 
     fn config(dir: &Path, membership: Membership) -> Config {
         Config {
-            place: crate::config::Place::Pod,
+            place: Place::Pod,
             passwordless: crate::links::launch::Passwordless::Disable,
             config_dir: dir.join("etc"),
             local_dir: dir.join("var"),

@@ -101,12 +101,12 @@ pub struct ClusterPart {
 
 impl ClusterPart {
     /// What an installation outside Kubernetes starts with; administrators change it in the System section.
-    pub fn first(display_name: &str, method: &str) -> Self {
+    pub fn first(display_name: &str, methods: &[&str]) -> Self {
         let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
         Self {
             schema: 1,
             display_name: display_name.to_owned(),
-            methods: names(&[method]),
+            methods: names(methods),
             roles: RoleRules {
                 // Who may become root anyway.
                 admin_users: names(&["root"]),
@@ -413,11 +413,14 @@ pub struct NodePart {
 }
 
 impl NodePart {
-    /// What a server outside Kubernetes starts with: it takes part in everything.
-    pub fn first(hostname: &str) -> Self {
+    /// What a server outside Kubernetes starts with: it takes part in everything, under its host's name.
+    pub fn first(hostname: &str, port: u16) -> Self {
+        let address = format!("https://{hostname}:{port}");
         Self {
             schema: 1,
             hostname: hostname.to_owned(),
+            urls: vec![address.clone()],
+            peer_urls: vec![address],
             start_sessions: true,
             logins: true,
             direct_connections: true,

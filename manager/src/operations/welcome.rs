@@ -59,7 +59,7 @@ fn with(before: Option<RootDocument>, host: &JoinRecord) -> ConfigPut {
     let mut parts = BTreeMap::new();
     let mut root = before.unwrap_or_else(|| RootDocument {
         schema: 1,
-        cluster: part(&mut parts, &ClusterPart::first("FastX", "ssh")),
+        cluster: part(&mut parts, &ClusterPart::first("FastX", &["ssh"])),
         ..RootDocument::default()
     });
     root.generation += 1;
@@ -67,13 +67,7 @@ fn with(before: Option<RootDocument>, host: &JoinRecord) -> ConfigPut {
         "" => host.server_id.as_str(),
         named => named,
     };
-    let address = format!("https://{hostname}:{PORT}");
-    let settings = NodePart {
-        urls: vec![address.clone()],
-        peer_urls: vec![address],
-        ..NodePart::first(hostname)
-    };
-    let name = part(&mut parts, &settings);
+    let name = part(&mut parts, &NodePart::first(hostname, PORT));
     root.nodes.insert(host.server_id.clone(), name);
     ConfigPut { root, parts }
 }

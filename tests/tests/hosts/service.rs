@@ -4,9 +4,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use fastx_tests::Failure;
+use fastx_tests::eventually::eventually;
+use fastx_tests::hosts::people::password;
 use fastx_tests::hosts::{Bench, Host};
+use fastx_tests::person::Person;
+use serde_json::json;
 
-use crate::{link, lives, sign_in, start};
+use crate::{COMMAND, SEEN, link, lives, sign_in, start};
 
 /// The package that is installed, as its next version.
 fn next_version(dir: &Path, installed: &Path) -> Result<PathBuf, Failure> {
@@ -84,6 +88,13 @@ pub(crate) async fn without_a_cluster_the_package_makes_a_server_of_its_own(
     let said = host.root("ls /var/lib/fastx/fastx.db && upload-store 2>&1; true")?;
     assert!(said.contains("/var/lib/fastx/fastx.db"), "{said}");
     assert!(said.contains("usage: upload-store"), "{said}");
+    // Alone it serves the host's own users.
+    let ada = eventually(SEEN, "the sign-in by SSH", async || {
+        Person::sign_in_by("ssh", &host.url(), "ada", &password("ada")).await
+    })
+    .await?;
+    let session = ada.start(json!({"command": COMMAND})).await?;
+    host.process(&["Xvnc", &session.id.as_str()[..8]])?;
     // A member again.
     bench.join(host)?;
     bench.joined(host).await
