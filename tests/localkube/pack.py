@@ -2,6 +2,7 @@
 
 pack.py layer DIR OUT.tar
 pack.py digest LAYER.tar
+pack.py unpack ARCHIVE.tar DIR
 pack.py image --name=N --output=FILE [--user=U] [--env=K=V]... [--entrypoint=A]... [--cmd=A]... LAYER.tar...
 
 The last one prints the digest of the image's manifest.
@@ -11,6 +12,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import stat
 import sys
 import tarfile
@@ -66,6 +68,41 @@ def layer(root, out):
                     whiteout(tar, os.path.join(os.path.dirname(arc), ".wh." + name))
                 elif not stat.S_ISSOCK(st.st_mode):
                     tar.add(path, arc, recursive=False, filter=own)
+
+
+def remove(path):
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    elif os.path.lexists(path):
+        os.remove(path)
+
+
+def unpack(archive, root):
+    """Lays an image's layers over each other in a new folder: the files that a container of it begins with."""
+
+    def blob(of):
+        return image.extractfile("blobs/" + of["digest"].replace(":", "/"))
+
+    os.mkdir(root)
+    with tarfile.open(archive) as image:
+        manifest = json.load(blob(json.load(image.extractfile("index.json"))["manifests"][0]))
+        for one in manifest["layers"]:
+            with tarfile.open(fileobj=blob(one)) as tar:
+                # Ours, and meant to hold devices and the files of several users.
+                tar.extraction_filter = lambda member, path: member
+                for info in tar:
+                    folder, name = os.path.split(os.path.join(root, info.name))
+                    if name == ".wh..wh..opq":
+                        # The first entry of its folder: all that is there is of layers below.
+                        for old in os.listdir(folder):
+                            remove(os.path.join(folder, old))
+                    elif name.startswith(".wh."):
+                        remove(os.path.join(folder, name[len(".wh."):]))
+                    else:
+                        path = os.path.join(folder, name)
+                        if not (info.isdir() and os.path.isdir(path) and not os.path.islink(path)):
+                            remove(path)
+                        tar.extract(info, root, numeric_owner=True)
 
 
 def image(a):
@@ -124,6 +161,8 @@ def main():
         return layer(*sys.argv[2:4])
     if sys.argv[1] == "digest":
         return print(digest(sys.argv[2]))
+    if sys.argv[1] == "unpack":
+        return unpack(*sys.argv[2:4])
     p = argparse.ArgumentParser()
     p.add_argument("action")
     p.add_argument("--name", required=True)

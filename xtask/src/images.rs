@@ -189,8 +189,20 @@ fn alone(image: Image, paths: &Paths) -> Result<File, ImagesError> {
     Ok(file)
 }
 
-/// Builds with the scripts; a new name is only another reference to the same content.
-fn local(image: Image, args: &Args, paths: &Paths) -> Result<(), ImagesError> {
+/// Builds an image without a cluster; its archive, and a word that names its content.
+pub(crate) fn archive(image: Image, paths: &Paths) -> Result<(PathBuf, String), ImagesError> {
+    let name = by_scripts(image, paths)?;
+    let file = format!("images/{}.tar", name.replace(['/', ':'], "_"));
+    let archive = paths.localkube.join(file);
+    let key = archive.with_extension("tar.key");
+    match std::fs::read_to_string(&key) {
+        Ok(text) => Ok((archive, text.trim().to_owned())),
+        Err(source) => Err(ImagesError::Read { path: key, source }),
+    }
+}
+
+/// Builds with the scripts; the name that the image has then.
+fn by_scripts(image: Image, paths: &Paths) -> Result<String, ImagesError> {
     let _lock = alone(image, paths)?;
     let recipe = Recipe::of(image, paths)?;
     for program in &recipe.needs {
@@ -202,6 +214,12 @@ fn local(image: Image, args: &Args, paths: &Paths) -> Result<(), ImagesError> {
             .args(recipe.arguments())
             .arg(&name),
     )?;
+    Ok(name)
+}
+
+/// Builds with the scripts; a new name is only another reference to the same content.
+fn local(image: Image, args: &Args, paths: &Paths) -> Result<(), ImagesError> {
+    let name = by_scripts(image, paths)?;
     let wanted = image.reference(&args.registry, &args.tag);
     if wanted != name {
         if !store::local_is_up(paths) {

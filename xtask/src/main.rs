@@ -4,6 +4,7 @@ mod cluster;
 mod demo;
 #[cfg(feature = "generate")]
 mod generate;
+mod hosts;
 mod images;
 mod package;
 mod steps;
@@ -27,6 +28,8 @@ enum Chore {
     Images(images::Args),
     /// Build the Debian package of a host
     Package(package::Args),
+    /// Build what the tests of hosts need: a quick package, a bus and a store
+    Hosts,
     /// The whole product on this machine
     #[command(subcommand)]
     Demo(demo::Action),
@@ -67,6 +70,7 @@ fn run(chore: Chore) -> Result<(), Failure> {
         Chore::Cluster(args) => Ok(cluster::run(&args)?),
         Chore::Images(args) => Ok(images::run(&args)?),
         Chore::Package(args) => package::run(&args),
+        Chore::Hosts => hosts::prepare(),
         Chore::Demo(action) => demo::run(action),
         Chore::Test(args) => test::run(&args),
         Chore::Lint => test::lint(),

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use crate::cluster::{self, Paths, process};
 use crate::steps::{Failure, Steps};
-use crate::{demo, images, package, tidy, web};
+use crate::{demo, hosts, images, tidy, web};
 
 /// Custom resources, charts, and the pages that list things.
 const RESOURCES: [&str; 11] = [
@@ -79,7 +79,7 @@ fn all(args: &Args, steps: &mut Steps) -> Result<(), Failure> {
     if args.fast {
         return Ok(());
     }
-    hosts(steps)?;
+    on_hosts(steps)?;
     steps.run("images", "10 min from nothing, then seconds", || {
         cluster::up_default()?;
         images::all().map_err(Failure::from)
@@ -132,14 +132,16 @@ fn api(paths: &Paths) -> Result<(), Failure> {
 }
 
 /// Boots hosts in containers and installs the package that was built of the programs of the tests before.
-fn hosts(steps: &mut Steps) -> Result<(), Failure> {
+fn on_hosts(steps: &mut Steps) -> Result<(), Failure> {
+    steps.run(
+        "hosts: package, bus and store",
+        "20 s; once 6 min, for PostgreSQL and FerretDB",
+        hosts::prepare,
+    )?;
     steps.run(
         "hosts with systemd: package, sessions, faults",
-        "3 min; once 3 min for the package and a Debian tree",
-        || {
-            package::for_tests()?;
-            process::run(&mut cargo(&of_tests("hosts", 2))).map_err(Failure::from)
-        },
+        "4 min; once 2 min for a Debian tree",
+        || process::run(&mut cargo(&of_tests("hosts", 2))).map_err(Failure::from),
     )
 }
 

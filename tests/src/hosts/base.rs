@@ -8,7 +8,7 @@ use crate::Failure;
 
 /// What a host of the bench has beside the smallest system.
 const PACKAGES: &str = "systemd,systemd-sysv,dbus,libpam-systemd,polkitd,openssh-server,sudo,\
-tigervnc-standalone-server,xterm,xauth,dbus-user-session,procps,iproute2,nftables,libnss-extrausers,ca-certificates";
+tigervnc-standalone-server,xterm,xauth,dbus-user-session,procps,iproute2,nftables,libnss-extrausers,ca-certificates,redis-server";
 
 /// The release of this machine, so that programs built here run there.
 fn release() -> String {
@@ -71,5 +71,10 @@ fn settle(tree: &Path) -> Result<(), Failure> {
             std::os::unix::fs::symlink("/dev/null", link)?;
         }
     }
-    Ok(())
+    // Its program is for those pages that want it; the service of the distribution is for none.
+    let wanted = "etc/systemd/system/multi-user.target.wants/redis-server.service";
+    match fs::remove_file(tree.join(wanted)) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e.into()),
+        _ => Ok(()),
+    }
 }

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use super::{network, people, run};
+use super::{network, people, run, store};
 use crate::Failure;
 use crate::eventually::eventually;
 use crate::processes::{self, Process};
@@ -163,6 +163,7 @@ impl Host {
                 "--bind={}:/home",
                 self.bench.join("home").display()
             ))
+            .args(store::bind(&self.bench))
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)

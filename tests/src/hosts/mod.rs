@@ -7,6 +7,7 @@ mod base;
 mod machine;
 mod network;
 pub mod people;
+mod store;
 mod transporter;
 
 use std::fs;
@@ -25,6 +26,7 @@ use crate::Failure;
 use crate::eventually::eventually;
 pub use machine::{Host, Said};
 use people::{Account, PEOPLE};
+pub use store::Store;
 use transporter::Transporter;
 
 /// How long a node may take to be known to the cluster.
@@ -81,6 +83,7 @@ impl Bench {
         network::up()?;
         let transporter = Transporter::start(&dir).await?;
         people::homes(&dir)?;
+        store::lay(&cache, &dir)?;
         let hosts = (0..names.len())
             .map(|n| Host::prepare(names, n, &tree, &dir))
             .collect::<Result<Vec<Host>, Failure>>()?;
@@ -230,7 +233,7 @@ fn cache() -> PathBuf {
     )
 }
 
-/// The package that `cargo xtask package --debug` made last.
+/// The package that `cargo xtask hosts` made last.
 fn package() -> Result<PathBuf, Failure> {
     let folder = Env.get("FASTX_PACKAGES").map(PathBuf::from).or_else(|| {
         // Of a test or of another program below cargo's target folder.
@@ -238,10 +241,10 @@ fn package() -> Result<PathBuf, Failure> {
         let mut folders = program.ancestors().map(|folder| folder.join("package"));
         folders.find(|folder| folder.is_dir())
     });
-    let folder = folder.ok_or("there is no package: make it with `cargo xtask package --debug`")?;
+    let folder = folder.ok_or("there is no package: make it with `cargo xtask hosts`")?;
     let missing = || {
         format!(
-            "no package in {}: make it with `cargo xtask package --debug`",
+            "no package in {}: make it with `cargo xtask hosts`",
             folder.display()
         )
     };

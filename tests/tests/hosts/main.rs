@@ -1,6 +1,6 @@
 //! Hosts without Kubernetes: the package on real systemd, sessions of the hosts' own users, and faults of all kinds.
 //!
-//! Needs root, systemd-nspawn and a package: `cargo xtask package --debug`.
+//! Needs root, systemd-nspawn, and a package, a bus and a store: `cargo xtask hosts`.
 //! All scenarios share three hosts that are booted once. Those that concern one host run beside those of the others.
 
 mod cluster;
@@ -9,6 +9,7 @@ mod linger;
 mod outage;
 mod pages;
 mod passwordless;
+mod plain;
 mod service;
 mod stage;
 mod strangers;
@@ -40,6 +41,8 @@ fn main() -> ExitCode {
             cluster::a_start_elsewhere_asks_once_and_is_relayed,
             cluster::a_firewall_between_hosts_is_named_and_others_relay,
             strangers::another_user_of_the_host_gets_nothing,
+            plain::a_cluster_of_the_page_outlives_bus_manager_and_store,
+            plain::redis_carries_servers_that_were_alone,
         ],
         apart: [
             scenarios![

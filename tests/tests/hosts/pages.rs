@@ -20,7 +20,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::SEEN;
 
-const PLAIN: &str = include_str!("../../../docs/plain-hosts.md");
+pub(crate) const PLAIN: &str = include_str!("../../../docs/plain-hosts.md");
 const CERTIFICATES: &str = include_str!("../../../docs/certificates.md");
 /// The name that the pages give to the machine of the bus.
 const NAME: &str = "cm.example.org";
@@ -37,9 +37,14 @@ fn block(page: &str, first: &str) -> Result<String, Failure> {
     found.ok_or_else(|| format!("no block of the page begins with `{first}`").into())
 }
 
-/// Runs a block where the page's files are.
-fn follow(host: &Host, page: &str, first: &str) -> Result<String, Failure> {
-    let text = block(page, first)?.replace(NAME, host.name());
+/// Runs a block where the page's files are, with what the page leaves to its reader.
+pub(crate) fn follow(
+    host: &Host,
+    page: &str,
+    first: &str,
+    own: &dyn Fn(&str) -> String,
+) -> Result<String, Failure> {
+    let text = own(&block(page, first)?.replace(NAME, host.name()));
     host.root(&format!(
         "set -e; mkdir -p /var/tmp/page; cd /var/tmp/page; {{ {text}\n}} 2>&1"
     ))
@@ -70,7 +75,7 @@ impl Second {
 }
 
 /// The program that the tests of the workspace have built.
-fn manager_program() -> Result<PathBuf, Failure> {
+pub(crate) fn manager_program() -> Result<PathBuf, Failure> {
     let folder = Env.get("FASTX_PROGRAMS").map(PathBuf::from).or_else(|| {
         let test = std::env::current_exe().ok()?;
         Some(test.parent()?.parent()?.to_owned())
@@ -176,7 +181,7 @@ pub(crate) async fn a_cluster_of_the_pages_moves_to_another_authority(
     std::fs::copy(tool("nats-server"), host.path("/usr/bin/nats-server"))?;
     host.write("/etc/fastx/store-uri", "mongodb://u:p@127.0.0.1/\n")?;
 
-    let said = follow(host, PLAIN, "fastx-manager setup")?;
+    let said = follow(host, PLAIN, "fastx-manager setup", &str::to_owned)?;
     assert!(
         said.contains("firewall-cmd") && said.contains("/etc/fastx/join.json"),
         "{said}"
@@ -191,6 +196,7 @@ pub(crate) async fn a_cluster_of_the_pages_moves_to_another_authority(
         host,
         CERTIFICATES,
         "fastx-manager setup --rotate certificates",
+        &str::to_owned,
     )?;
     host.root("systemctl stop fastx-manager")?;
     online(&first, host).await?;
@@ -198,10 +204,20 @@ pub(crate) async fn a_cluster_of_the_pages_moves_to_another_authority(
 
     let second = Second::new()?;
     second.issue(host)?;
-    follow(host, CERTIFICATES, "install -m 0644 authority.pem")?;
-    follow(host, CERTIFICATES, "fastx-manager setup --certificate")?;
+    follow(
+        host,
+        CERTIFICATES,
+        "install -m 0644 authority.pem",
+        &str::to_owned,
+    )?;
+    follow(
+        host,
+        CERTIFICATES,
+        "fastx-manager setup --certificate",
+        &str::to_owned,
+    )?;
     host.root("systemctl stop fastx-manager; cp /etc/fastx/join.json /var/tmp/page/join.json")?;
-    follow(host, CERTIFICATES, "install -m 0400")?;
+    follow(host, CERTIFICATES, "install -m 0400", &str::to_owned)?;
     let moved = manager(host, Some(second.0.pem())).await?;
     online(&moved, host).await?;
     drop(moved);
@@ -211,13 +227,13 @@ pub(crate) async fn a_cluster_of_the_pages_moves_to_another_authority(
     let before = shown(host, &second.0.pem()).await;
     assert!(before.is_err(), "self-signed at first");
     let within = Duration::from_secs(20);
-    follow(host, CERTIFICATES, "install -d -m 0750")?;
+    follow(host, CERTIFICATES, "install -d -m 0750", &str::to_owned)?;
     let one = eventually(within, "the certificate is shown", async || {
         shown(host, &second.0.pem()).await
     })
     .await?;
     second.issue(host)?;
-    follow(host, CERTIFICATES, "install -d -m 0750")?;
+    follow(host, CERTIFICATES, "install -d -m 0750", &str::to_owned)?;
     eventually(within, "the renewed one is shown", async || {
         let now = shown(host, &second.0.pem()).await?;
         if now == one {
