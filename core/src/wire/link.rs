@@ -141,8 +141,30 @@ pub enum LinkCall {
         #[serde(default)]
         env: BTreeMap<String, String>,
     },
+    /// Go to another server with the user's own keys, asking nobody, and run one command there.
+    Reach {
+        /// Where to.
+        reach: LinkReach,
+    },
     /// Still there?
     Ping,
+}
+
+/// The way of a user to another server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LinkReach {
+    /// Name or address of its sshd.
+    pub host: String,
+    /// Port of it.
+    pub port: u16,
+    /// The user's login.
+    pub login: LoginName,
+    /// Keys of hosts that the node knows, in the form of OpenSSH's `known_hosts`.
+    #[serde(default)]
+    pub known_hosts: String,
+    /// Command line for the user's shell there.
+    pub command: String,
 }
 
 /// What a link needs to start a session.

@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fastx_core::names::SessionId;
-use fastx_core::wire::link::{LinkCall, LinkResult, LinkSession, LinkStart, SOCKET_NAME};
+use fastx_core::wire::link::{
+    LinkCall, LinkReach, LinkResult, LinkSession, LinkStart, SOCKET_NAME,
+};
 use fastx_core::wire::problem::Problem;
 use fastx_lifecycle::telemetry;
 use rustix::net::{AddressFamily, SocketType, sockopt};
@@ -29,6 +31,7 @@ const ABSENCE: Duration = Duration::from_secs(3);
 const START: Duration = Duration::from_secs(15);
 const TERMINATE: Duration = Duration::from_secs(15);
 const SHORT: Duration = Duration::from_secs(5);
+const REACH: Duration = Duration::from_secs(20);
 
 /// What happens at the links.
 #[derive(Debug, Clone, PartialEq)]
@@ -228,6 +231,12 @@ impl Hub {
             env,
         };
         self.shared.call(uid, call, SHORT).await.map(drop)
+    }
+
+    /// Goes to another server as the user; what came of it there is for that server to say.
+    pub async fn reach(&self, uid: u32, reach: LinkReach) -> Result<(), Problem> {
+        let call = LinkCall::Reach { reach };
+        self.shared.call(uid, call, REACH).await.map(drop)
     }
 }
 

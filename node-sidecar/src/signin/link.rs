@@ -3,15 +3,16 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use fastx_core::names::ServerId;
+use fastx_core::names::{LoginName, ServerId};
 use fastx_core::secret::Secret;
+use fastx_core::wire::link::LinkReach;
 use fastx_core::wire::problem::Problem;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::conversations::{Held, Purpose};
 use super::{Begin, Progress, SignIn};
 use crate::logins::User;
-use crate::ssh::{Finished, quoted};
+use crate::ssh::{Finished, Target, quoted};
 
 /// How long a link that was started may take to join.
 const JOIN: Duration = Duration::from_secs(5);
@@ -46,6 +47,11 @@ impl SignIn {
             tracing::warn!(%login, %server, status = ?finished.status, output = %finished.output, "the link's program failed");
             return Err(no_link(server, "it could not be started there"));
         }
+        self.arrived(server, login).await
+    }
+
+    /// Waits until the node there has the user's link.
+    async fn arrived(&self, server: &ServerId, login: &LoginName) -> Result<(), Problem> {
         let until = Instant::now() + JOIN;
         let mut looks = interval(LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -75,6 +81,9 @@ impl SignIn {
             Some(_) => {}
             None => return Err(no_link(server, "its name service does not know you")),
         }
+        if self.by_own_keys(user, server, &target).await {
+            return Ok(Progress::Done(()));
+        }
         let begin = Begin {
             purpose: purpose(user, server),
             login: user.login.clone(),
@@ -86,6 +95,39 @@ impl SignIn {
         };
         let held = self.begin(target, begin).await?;
         self.link_on(None, held, None).await
+    }
+
+    /// Lets the user's link on this host go there as the user would from a terminal, with keys that need no answer.
+    ///
+    /// A process of the user does it, so its word is no proof: that the link has joined there is.
+    async fn by_own_keys(&self, user: &User, server: &ServerId, target: &Target) -> bool {
+        let parts = &self.inner.parts;
+        let account = parts.accounts.account(&user.login).await;
+        let Ok(Some(account)) = account else {
+            return false;
+        };
+        if *server == parts.me || !self.has_client() || !parts.hub.present(account.uid) {
+            return false;
+        }
+        let reach = LinkReach {
+            host: target.host.clone(),
+            port: target.port,
+            login: user.login.clone(),
+            known_hosts: parts.tools.hosts.text(target),
+            command: parts.link.line(),
+        };
+        let login = &user.login;
+        if let Err(problem) = parts.hub.reach(account.uid, reach).await {
+            tracing::debug!(%login, %server, %problem, "no way there with the user's own keys");
+            return false;
+        }
+        match self.arrived(server, login).await {
+            Ok(()) => true,
+            Err(problem) => {
+                tracing::warn!(%login, %server, %problem, "the user's keys opened the way, and no link came");
+                false
+            }
+        }
     }
 
     /// Answers what the server asked.

@@ -17,6 +17,9 @@ use super::Target;
 /// Name of the file in the folders of the node.
 const FILE: &str = "ssh_known_hosts";
 
+/// Longest file that is handed on, bytes.
+const MAX_FILE: u64 = 128 * 1024;
+
 /// Where keys are found.
 #[derive(Debug, Clone)]
 pub struct KnownHosts {
@@ -81,6 +84,19 @@ impl KnownHosts {
             let key = std::fs::read_to_string(entry.path()).ok();
             if let Some(key) = key.and_then(|text| HostKey::parse(&text)) {
                 let _ = writeln!(text, "{} {} {}", line_name(target), key.kind, key.blob);
+            }
+        }
+        text
+    }
+
+    /// Everything that is known, for a client that cannot read the files; what is too long is left out.
+    pub(crate) fn text(&self, target: &Target) -> String {
+        let mut text = self.own_lines(target);
+        for file in [&self.configured, &self.accepted] {
+            let size = std::fs::metadata(file).map_or(0, |about| about.len());
+            if size <= MAX_FILE {
+                text.push_str(&std::fs::read_to_string(file).unwrap_or_default());
+                text.push('\n');
             }
         }
         text

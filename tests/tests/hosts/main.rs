@@ -5,6 +5,7 @@
 
 mod cluster;
 mod faults;
+mod keys;
 mod linger;
 mod outage;
 mod pages;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
             cluster::a_start_elsewhere_asks_once_and_is_relayed,
             cluster::a_firewall_between_hosts_is_named_and_others_relay,
             strangers::another_user_of_the_host_gets_nothing,
+            keys::own_keys_open_another_host_unasked,
             plain::a_cluster_of_the_page_outlives_bus_manager_and_store,
             plain::redis_carries_servers_that_were_alone,
         ],

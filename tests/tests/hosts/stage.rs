@@ -141,7 +141,7 @@ async fn on(bench: &Bench, host: &Host, scenarios: &[Scenario]) -> usize {
 
 /// Makes the hosts as they were: no process of anybody, no change of a scenario.
 async fn clean(bench: &Bench, scenario: &Scenario, host: &Host) -> Result<(), Failure> {
-    let shared = ["cluster::", "strangers::", "plain::"];
+    let shared = ["cluster::", "keys::", "strangers::", "plain::"];
     let shared = shared
         .iter()
         .any(|module| scenario.name.starts_with(module));

@@ -105,7 +105,7 @@ fn unit(uid: u32) -> Result<(), String> {
     command
         .args(["--no-ask-password", "start"])
         .arg(format!("fastx-link@{uid}.service"));
-    let said = ask(command)?;
+    let said = ask(command, ASK)?;
     match said {
         (true, _) => Ok(()),
         (false, text) => Err(format!("fastx-link@{uid}.service: {}", text.trim())),
@@ -113,7 +113,7 @@ fn unit(uid: u32) -> Result<(), String> {
 }
 
 /// Runs a program that answers soon: whether it succeeded, and what it printed.
-fn ask(mut command: Command) -> Result<(bool, String), String> {
+pub(crate) fn ask(mut command: Command, limit: Duration) -> Result<(bool, String), String> {
     let name = command.get_program().to_string_lossy().into_owned();
     let failed = |e: std::io::Error| format!("{name}: {e}");
     let (mut reader, writer) = std::io::pipe().map_err(failed)?;
@@ -122,14 +122,17 @@ fn ask(mut command: Command) -> Result<(bool, String), String> {
     let mut child = command.spawn().map_err(failed)?;
     // Its copies of the writing end are closed here, so that reading ends with the program.
     drop(command);
-    let deadline = Deadline::after(ASK);
+    let deadline = Deadline::after(limit);
     let status = loop {
         match child.try_wait().map_err(failed)? {
             Some(status) => break status,
             None if deadline.passed() => {
                 let _ = child.kill();
                 let _ = child.wait();
-                return Err(format!("{name} did not answer within {} s", ASK.as_secs()));
+                return Err(format!(
+                    "{name} did not answer within {} s",
+                    limit.as_secs()
+                ));
             }
             None => thread::sleep(STEP),
         }

@@ -98,7 +98,7 @@ fn kills() -> Option<bool> {
         "org.freedesktop.login1.Manager",
         "KillUserProcesses",
     ]);
-    match super::ask(command) {
+    match super::ask(command, super::ASK) {
         Ok((true, text)) => match text.trim() {
             "b true" => Some(true),
             "b false" => Some(false),

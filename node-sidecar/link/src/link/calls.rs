@@ -77,6 +77,7 @@ impl Link {
                 script,
                 env,
             } => self.event(&self.known(&id)?, &event, &script, &env),
+            LinkCall::Reach { reach } => self.reach(&reach),
             LinkCall::Ping => Ok(Done::default()),
         }
     }

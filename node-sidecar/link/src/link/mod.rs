@@ -2,6 +2,7 @@
 
 mod beside;
 mod calls;
+mod reach;
 mod single;
 mod tracking;
 

@@ -282,6 +282,7 @@ async fn answer(
                 lock(&desktop.events).push((event, script, env));
                 (text(""), None)
             }
+            LinkCall::Reach { .. } => (LinkResult::Err(Problem::not_found("such a way")), None),
             LinkCall::Ping => (text(""), None),
         };
         let _ = outgoing.send((FromLink::Answer { call, result }, descriptor));
