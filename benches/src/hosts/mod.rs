@@ -16,6 +16,7 @@ use fastx_tests::person::Person;
 use fastx_tests::processes::Process;
 use fastx_tests::viewer::Viewer;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
+use reqwest::Method;
 use serde_json::json;
 
 use crate::figure::Figure;
@@ -63,6 +64,17 @@ impl Desktop {
         let viewer = Viewer::open(&self.person, self.session.id.as_str()).await?;
         viewer.close().await
     }
+
+    /// The node knows the session, and its link answers for it.
+    async fn answer(&self) -> Result<(), Failure> {
+        let path = format!("/sessions/{}/log", self.session.id);
+        let status = self.person.status(Method::GET, &path).await?;
+        if status.is_success() {
+            Ok(())
+        } else {
+            Err(status.to_string().into())
+        }
+    }
 }
 
 /// Everybody of the bench, signed in at a host.
@@ -106,10 +118,30 @@ async fn start(bench: &Bench, host: &Host, count: usize) -> Result<Vec<Desktop>,
 
 /// Opens each display once, some at a time, until all have been open; a failed try is repeated.
 async fn view_all(desktops: &[Desktop]) -> Result<(), Failure> {
+    each(desktops, "a viewer", async |desktop: &Desktop| {
+        desktop.view().await
+    })
+    .await
+}
+
+/// Asks each session for something that its link alone can tell, some at a time.
+async fn answer_all(desktops: &[Desktop]) -> Result<(), Failure> {
+    each(desktops, "an answer", async |desktop: &Desktop| {
+        desktop.answer().await
+    })
+    .await
+}
+
+async fn each(
+    desktops: &[Desktop],
+    what: &str,
+    once: impl AsyncFn(&Desktop) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let once = &once;
     stream::iter(desktops)
         .map(async |desktop| {
-            let what = format!("a viewer of {}", desktop.session.id);
-            eventually(LIMIT, &what, async || desktop.view().await).await
+            let what = format!("{what} of {}", desktop.session.id);
+            eventually(LIMIT, &what, async || once(desktop).await).await
         })
         .buffer_unordered(AT_ONCE)
         .try_collect::<()>()
