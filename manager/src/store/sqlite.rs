@@ -22,6 +22,9 @@ const LIMIT: Duration = Duration::from_secs(4);
 /// How long a statement waits for another process that writes.
 const BUSY: Duration = Duration::from_secs(3);
 
+/// Between two tries to change the journal; as many of them as `BUSY` holds.
+const PAUSE: Duration = Duration::from_millis(20);
+
 /// Form of the tables, kept in `user_version`.
 const SCHEMA: i64 = 1;
 
@@ -97,7 +100,7 @@ fn open(path: &Path) -> Result<Connection, StoreError> {
     let connection = Connection::open(path).map_err(|e| failure(&e))?;
     let prepared = || -> Result<i64, Error> {
         connection.busy_timeout(BUSY)?;
-        connection.pragma_update(None, "journal_mode", "wal")?;
+        write_ahead(&connection)?;
         // Also a power cut takes nothing back that was acknowledged.
         connection.pragma_update(None, "synchronous", "full")?;
         connection.pragma_query_value(None, "user_version", |row| row.get(0))
@@ -113,6 +116,24 @@ fn open(path: &Path) -> Result<Connection, StoreError> {
         .and_then(|()| connection.pragma_update(None, "user_version", SCHEMA))
         .map_err(|e| failure(&e))?;
     Ok(connection)
+}
+
+/// The change of a new file's journal takes the whole file, and SQLite does not wait for others who are at it.
+fn write_ahead(connection: &Connection) -> Result<(), Error> {
+    let change = || connection.pragma_update(None, "journal_mode", "wal");
+    let mut tries = BUSY.as_millis() / PAUSE.as_millis();
+    loop {
+        match change() {
+            Err(error) if tries > 0 && is_busy(&error) => std::thread::sleep(PAUSE),
+            done => return done,
+        }
+        tries -= 1;
+    }
+}
+
+fn is_busy(error: &Error) -> bool {
+    let code = error.sqlite_error_code();
+    code == Some(ErrorCode::DatabaseBusy) || code == Some(ErrorCode::DatabaseLocked)
 }
 
 fn failure(error: &Error) -> StoreError {
