@@ -8,6 +8,7 @@ pub mod kube;
 pub mod namespace;
 pub mod person;
 pub mod processes;
+pub mod program;
 pub mod ready;
 pub mod requests;
 pub mod rfb;

@@ -10,6 +10,7 @@ use k8s_openapi::api::core::v1::{Pod, Secret, Service};
 use kube::Client;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
+use tokio::net::TcpStream;
 
 use crate::eventually::eventually;
 use crate::kube::{apply, install_definitions, kubeconfig};
@@ -108,6 +109,12 @@ async fn make(
         .spec
         .and_then(|s| s.ports?.pop()?.node_port)
         .ok_or("the service has no port of the node")?;
+    let port = u16::try_from(port)?;
+    // Kubernetes leads there a moment after the node's Pod is ready.
+    eventually(READY_LIMIT, "the address leads to the node", async || {
+        TcpStream::connect((ip.as_str(), port)).await.map(drop)
+    })
+    .await?;
     Ok(Site {
         client,
         namespace: namespace.to_owned(),

@@ -14,6 +14,7 @@ use fastx_node::links::testing::FakeLink;
 use fastx_tests::Failure;
 use fastx_tests::eventually::eventually;
 use fastx_tests::person::Person;
+use fastx_tests::program::{fastx_node, free_ports};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -74,32 +75,12 @@ fn fuzzer() -> Result<PathBuf, Failure> {
     .into())
 }
 
-/// The server's program, which was built with this test.
-fn node_program() -> Result<PathBuf, Failure> {
-    let test = std::env::current_exe()?;
-    let built = test
-        .parent()
-        .and_then(Path::parent)
-        .map(|dir| dir.join("fastx-node"));
-    match built.filter(|program| program.exists()) {
-        Some(program) => Ok(program),
-        None => Err("fastx-node is not built: cargo build --package fastx-node".into()),
-    }
-}
-
-/// Ports that nobody has at this moment.
-fn free_ports() -> Result<[u16; 2], Failure> {
-    let listeners = [0; 2].map(|_| std::net::TcpListener::bind("127.0.0.1:0"));
-    let [a, b] = listeners;
-    Ok([a?.local_addr()?.port(), b?.local_addr()?.port()])
-}
-
 fn start(dir: &Path, ports: [u16; 2]) -> Result<Child, Failure> {
     let users = dir.join("etc/users");
     std::fs::create_dir_all(&users)?;
     std::fs::create_dir_all(dir.join("run"))?;
     std::fs::write(users.join("root"), user_file("pw-root", &[]))?;
-    let child = Command::new(node_program()?)
+    let child = Command::new(fastx_node()?)
         .env_clear()
         .env("FX_CONFIG_DIR", dir.join("etc"))
         .env("FX_LOCAL_DIR", dir.join("var"))

@@ -1,5 +1,5 @@
-//! A node of kind host on the machine of the cluster: kept out until its namespace admits it, then a member, and its Pod
-//! may go at any time.
+//! The three kinds of nodes in one cluster: a pod; the machine itself, kept out until its namespace admits it, whose Pod
+//! may go at any time; and a host outside Kubernetes.
 
 use std::time::Duration;
 
@@ -13,16 +13,19 @@ use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams};
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::outside;
+
 /// Name of the node; the machine has another one.
 const NAME: &str = "machine";
 /// From the label to a member of the cluster.
 const LIMIT: Duration = Duration::from_mins(2);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_machine_of_kubernetes_is_a_node() {
-    let spec = json!({"authentication": {
+async fn a_pod_a_machine_and_a_host_outside_are_one_cluster() -> Result<(), Failure> {
+    let mut spec = outside::spec().await?;
+    spec["authentication"] = json!({
         "local": {"usersSecretRef": {"name": "demo-users"}}, "ssh": {},
-    }});
+    });
     in_site("host", json!({}), spec, async |site| {
         let machine = machine(site).await?;
         let node = json!({
@@ -48,9 +51,11 @@ async fn a_machine_of_kubernetes_is_a_node() {
         })
         .await?;
         said(site, "Ready", "True", "AsExpected").await?;
-        is_listed(site, &machine).await
+        is_listed(site, &machine).await?;
+        outside::comes_and_goes(site).await
     })
     .await;
+    Ok(())
 }
 
 async fn machine(site: &Site) -> Result<String, Failure> {

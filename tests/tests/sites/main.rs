@@ -3,6 +3,7 @@
 //! These tests mostly wait, so they run beside each other.
 
 mod host;
+mod outside;
 mod redis;
 mod renamed;
 mod rest;
