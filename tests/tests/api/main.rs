@@ -5,7 +5,7 @@
 #![expect(clippy::panic, reason = "what the fuzzer says has many lines")]
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use fastx_lifecycle::env::{Process, Source as _};
@@ -14,7 +14,7 @@ use fastx_node::links::testing::FakeLink;
 use fastx_tests::Failure;
 use fastx_tests::eventually::eventually;
 use fastx_tests::person::Person;
-use fastx_tests::program::{fastx_node, free_ports};
+use fastx_tests::program::NodeProcess;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -29,32 +29,6 @@ const LAST: [[&str; 2]; 2] = [
 ];
 /// Goes on for ever: its answers are what another test looks at.
 const ENDLESS: &str = "streamEvents";
-
-/// A server alone, in a folder of its own; both go with this.
-struct Server {
-    address: String,
-    dir: PathBuf,
-    program: Child,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _gone = self.program.kill().and_then(|()| self.program.wait());
-        let _removed = std::fs::remove_dir_all(&self.dir);
-    }
-}
-
-impl Server {
-    fn start() -> Result<Self, Failure> {
-        let dir = std::env::temp_dir().join(format!("fastx-api-{:08x}", rand::random::<u32>()));
-        let ports = free_ports()?;
-        Ok(Self {
-            address: format!("https://127.0.0.1:{}", ports[0]),
-            program: start(&dir, ports)?,
-            dir,
-        })
-    }
-}
 
 /// The fuzzer, where `cargo xtask test` installs it.
 fn fuzzer() -> Result<PathBuf, Failure> {
@@ -75,27 +49,15 @@ fn fuzzer() -> Result<PathBuf, Failure> {
     .into())
 }
 
-fn start(dir: &Path, ports: [u16; 2]) -> Result<Child, Failure> {
-    let users = dir.join("etc/users");
-    std::fs::create_dir_all(&users)?;
-    std::fs::create_dir_all(dir.join("run"))?;
-    std::fs::write(users.join("root"), user_file("pw-root", &[]))?;
-    let child = Command::new(fastx_node()?)
-        .env_clear()
-        .env("FX_CONFIG_DIR", dir.join("etc"))
-        .env("FX_LOCAL_DIR", dir.join("var"))
-        .env("FX_LINK_DIR", dir.join("run"))
-        .env("FX_TLS_DIR", dir.join("tls"))
-        .env("FX_LINK_BINARY", "/bin/true")
-        .env("FX_WEB_ADDR", format!("127.0.0.1:{}", ports[0]))
-        .env("FX_HEALTH_ADDR", format!("127.0.0.1:{}", ports[1]))
-        .env("FX_CLUSTER", "none")
-        .env("FX_SERVER_ID", "alpha")
-        .env("LOGLEVEL", "warn")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .spawn()?;
-    Ok(child)
+/// A server alone, with its first user.
+fn start() -> Result<NodeProcess, Failure> {
+    NodeProcess::start("alpha", "none", |etc| {
+        std::fs::create_dir_all(etc.join("users"))?;
+        Ok(std::fs::write(
+            etc.join("users/root"),
+            user_file("pw-root", &[]),
+        )?)
+    })
 }
 
 /// Makes the user of this process the one whom the server's sessions run as, and joins as their link.
@@ -162,7 +124,7 @@ async fn fuzz(address: &str, dir: &Path, which: &[&str]) -> Result<(), Failure> 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_server_answers_as_its_document_says() -> Result<(), Failure> {
-    let server = Server::start()?;
+    let server = start()?;
     let _link = set_up(&server.address, &server.dir).await?;
     let others: Vec<&str> = LAST
         .iter()
@@ -187,7 +149,7 @@ async fn the_server_answers_as_its_document_says() -> Result<(), Failure> {
 /// A script is compiled by another process of the server's program, hence here.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_script_that_does_not_compile_is_not_stored() -> Result<(), Failure> {
-    let server = Server::start()?;
+    let server = start()?;
     let admin = eventually(START, "the server lets its admin in", async || {
         Person::sign_in(&server.address, "root", "pw-root").await
     })

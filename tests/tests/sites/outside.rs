@@ -3,14 +3,13 @@
 
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
 use std::time::Duration;
 
 use fastx_tests::Failure;
 use fastx_tests::eventually::eventually;
 use fastx_tests::kube::{apply, client, delete};
-use fastx_tests::program::{fastx_node, free_ports};
+use fastx_tests::program::NodeProcess;
 use fastx_tests::ready::{condition, node_address, objects};
 use fastx_tests::site::{CLUSTER, Site};
 use reqwest::Method;
@@ -38,7 +37,7 @@ pub(crate) async fn spec() -> Result<Value, Failure> {
 /// The host asks, is declared, is a member beside the others, and goes with its ComputeNode.
 pub(crate) async fn comes_and_goes(site: &Site) -> Result<(), Failure> {
     let file = site.secret(&format!("{CLUSTER}-join"), "join.json").await?;
-    let _host = Host::start(&file)?;
+    let _host = NodeProcess::start(NAME, "", |etc| private(&etc.join("join.json"), &file))?;
     let told = waiting(site, "True").await?;
     assert!(
         told.contains(NAME) && told.contains("kubectl apply"),
@@ -61,45 +60,6 @@ pub(crate) async fn comes_and_goes(site: &Site) -> Result<(), Failure> {
     );
     delete(&site.client, &site.namespace, &node).await?;
     online(site, false).await
-}
-
-/// The service of a host in a folder of its own; both go with this.
-struct Host {
-    dir: PathBuf,
-    program: Child,
-}
-
-impl Drop for Host {
-    fn drop(&mut self) {
-        let _gone = self.program.kill().and_then(|()| self.program.wait());
-        let _removed = std::fs::remove_dir_all(&self.dir);
-    }
-}
-
-impl Host {
-    fn start(join_file: &str) -> Result<Self, Failure> {
-        let dir = std::env::temp_dir().join(format!("fastx-outside-{:08x}", rand::random::<u32>()));
-        for folder in ["etc", "run"] {
-            std::fs::create_dir_all(dir.join(folder))?;
-        }
-        private(&dir.join("etc/join.json"), join_file)?;
-        let [web, health] = free_ports()?;
-        let program = Command::new(fastx_node()?)
-            .env_clear()
-            .env("FX_CONFIG_DIR", dir.join("etc"))
-            .env("FX_LOCAL_DIR", dir.join("var"))
-            .env("FX_LINK_DIR", dir.join("run"))
-            .env("FX_TLS_DIR", dir.join("tls"))
-            .env("FX_LINK_BINARY", "/bin/true")
-            .env("FX_WEB_ADDR", format!("127.0.0.1:{web}"))
-            .env("FX_HEALTH_ADDR", format!("127.0.0.1:{health}"))
-            .env("FX_SERVER_ID", NAME)
-            .env("LOGLEVEL", "warn")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()?;
-        Ok(Self { dir, program })
-    }
 }
 
 /// A file that others may read does not count.
