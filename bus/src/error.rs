@@ -98,6 +98,22 @@ impl fmt::Display for Cause {
     }
 }
 
+/// Why a lost connection does not come back, from the bare word that the client library has for it.
+pub(crate) fn still_away(word: &str) -> String {
+    let is = |kind: ConnectErrorKind| kind.to_string() == word;
+    if is(ConnectErrorKind::Io) {
+        "the bus takes no connection".to_owned()
+    } else if is(ConnectErrorKind::TimedOut) {
+        "the bus does not answer".to_owned()
+    } else if is(ConnectErrorKind::Dns) {
+        Cause::Dns.to_string()
+    } else if is(ConnectErrorKind::AuthorizationViolation) {
+        Cause::Credentials.to_string()
+    } else {
+        word.to_owned()
+    }
+}
+
 /// Sorts what the client library reports.
 pub(crate) fn classify(error: &async_nats::ConnectError) -> Cause {
     match error.kind() {

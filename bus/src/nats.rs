@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::bus::Failure;
 use crate::connect::connect;
-use crate::error::BusError;
+use crate::error::{BusError, still_away};
 use crate::message::{BusState, Incoming, QUEUE, ReplyTo, Subscription};
 
 /// How long a request waits for a lost connection before it gives up.
@@ -422,7 +422,7 @@ impl Shared {
                 tracing::error!(%error, "the bus refuses this member");
                 self.lose(&error.to_string());
             }
-            Event::ClientError(ClientError::Other(text)) => self.lose(text),
+            Event::ClientError(ClientError::Other(text)) => self.lose(&still_away(text)),
             Event::SlowConsumer(_) => {
                 tracing::warn!("a subscription is too slow: the bus dropped a message");
             }

@@ -231,7 +231,7 @@ async fn revoking_cuts_only_the_revoked() {
         *untouched.borrow()
     );
     eventually("the reason is known", async || {
-        matches!(&*gone.state().borrow(), BusState::Disconnected { why, .. } if why.contains("authorization"))
+        matches!(&*gone.state().borrow(), BusState::Disconnected { why, .. } if why.contains("credentials were refused"))
     })
     .await;
 }

@@ -38,9 +38,7 @@ async fn stolen_keys_are_replaced_by_deleting_their_secrets() {
 
         let keys = format!("{CLUSTER}-bus-keys");
         anew(site, &keys, "issued").await?;
-        let pods: Api<Pod> = Api::namespaced(site.client.clone(), &site.namespace);
-        pods.delete(&format!("{CLUSTER}-nats-0"), &DeleteParams::default())
-            .await?;
+        restart(site, &format!("{CLUSTER}-nats-0")).await?;
         used(site, "the keys of the bus").await?;
 
         viewer.picture().await?;
@@ -65,6 +63,26 @@ async fn anew(site: &Site, name: &str, key: &str) -> Result<(), Failure> {
             return Err(Failure::from("it is the deleted one"));
         }
         site.secret(name, key).await.map(drop)
+    })
+    .await
+}
+
+/// Deletes a Pod and waits for the one that takes its place: until then the old one may still answer.
+async fn restart(site: &Site, name: &str) -> Result<(), Failure> {
+    let pods: Api<Pod> = Api::namespaced(site.client.clone(), &site.namespace);
+    let before = pods.get(name).await?.metadata.uid;
+    pods.delete(name, &DeleteParams::default()).await?;
+    eventually(LIMIT, &format!("Pod {name} is ready again"), async || {
+        let present = pods.get(name).await?;
+        let conditions = present.status.and_then(|status| status.conditions);
+        let ready = conditions
+            .unwrap_or_default()
+            .iter()
+            .any(|c| c.type_ == "Ready" && c.status == "True");
+        if present.metadata.uid == before || !ready {
+            return Err(Failure::from("it is the deleted one, or not ready yet"));
+        }
+        Ok(())
     })
     .await
 }
