@@ -2,6 +2,7 @@
 //!
 //! A kill comes from the Kubernetes node's side: PID 1 of a container ignores one from inside.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::Failure;
@@ -48,6 +49,18 @@ impl Process {
         root.join(path.strip_prefix("/").unwrap_or(path))
     }
 
+    /// Pid of the process that started it, or that looks after it since then.
+    pub fn parent(&self) -> Result<u32, Failure> {
+        let file = format!("/proc/{}/stat", self.pid);
+        let stat = std::fs::read_to_string(&file).map_err(|e| format!("{file}: {e}"))?;
+        let field = stat
+            .rsplit_once(") ")
+            .and_then(|(_, rest)| rest.split(' ').nth(1));
+        Ok(field
+            .ok_or_else(|| format!("{file} has no parent"))?
+            .parse()?)
+    }
+
     /// How much memory it takes.
     pub fn memory(&self) -> Result<Memory, Failure> {
         let file = format!("/proc/{}/smaps_rollup", self.pid);
@@ -83,7 +96,10 @@ pub fn of_pod(pod_uid: &str, pattern: &str) -> Result<Vec<Process>, Failure> {
     // With the systemd driver the uid is written with underscores.
     let other = pod_uid.replace('-', "_");
     matching(
-        |cgroup| cgroup.contains(pod_uid) || cgroup.contains(&other),
+        |folder| {
+            let cgroup = cgroups(folder);
+            cgroup.contains(pod_uid) || cgroup.contains(&other)
+        },
         pattern,
     )
 }
@@ -91,10 +107,23 @@ pub fn of_pod(pod_uid: &str, pattern: &str) -> Result<Vec<Process>, Failure> {
 /// The processes in a cgroup or below it whose command line contains `pattern`.
 pub fn of_cgroup(cgroup: &str, pattern: &str) -> Result<Vec<Process>, Failure> {
     let below = format!("{}/", cgroup.trim_end_matches('/'));
-    matching(|text| text.contains(&below), pattern)
+    matching(|folder| cgroups(folder).contains(&below), pattern)
 }
 
-fn matching(fits: impl Fn(&str) -> bool, pattern: &str) -> Result<Vec<Process>, Failure> {
+/// The processes that run with this uid and whose command line contains `pattern`.
+pub fn of_user(uid: u32, pattern: &str) -> Result<Vec<Process>, Failure> {
+    matching(
+        |folder| folder.metadata().is_ok_and(|about| about.uid() == uid),
+        pattern,
+    )
+}
+
+/// The cgroups of a process by its folder in `/proc`; nothing of one that is gone.
+fn cgroups(folder: &Path) -> String {
+    std::fs::read_to_string(folder.join("cgroup")).unwrap_or_default()
+}
+
+fn matching(fits: impl Fn(&Path) -> bool, pattern: &str) -> Result<Vec<Process>, Failure> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc")? {
         let Some(pid) = entry?
@@ -104,12 +133,7 @@ fn matching(fits: impl Fn(&str) -> bool, pattern: &str) -> Result<Vec<Process>, 
         else {
             continue;
         };
-        let Ok(cgroup) =
-            std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("cgroup"))
-        else {
-            continue;
-        };
-        if !fits(&cgroup) {
+        if !fits(&Path::new("/proc").join(pid.to_string())) {
             continue;
         }
         if let Some(process) = read(pid)

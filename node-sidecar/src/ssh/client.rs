@@ -201,7 +201,7 @@ impl Talk<'_> {
             };
             let Ok(asked) = asked else {
                 tracing::warn!(target = %self.order.target, said = %self.said.text(), "the SSH client came to no end");
-                return Err(no_sshd(&self.order.target));
+                return Err(no_sshd(&self.order.target, "timed out"));
             };
             // A program that asks nothing is none of the client's.
             if let Ok(asked) = asked {
@@ -263,7 +263,7 @@ impl Talk<'_> {
             (true, _) => wrong_credentials(),
             (false, _) => {
                 tracing::warn!(%target, %said, "no connection to the sshd");
-                no_sshd(target)
+                no_sshd(target, &said)
             }
         }
     }
@@ -272,7 +272,7 @@ impl Talk<'_> {
 async fn host_refused(tools: &Tools, target: &Target, changed: bool) -> Problem {
     let keys = scan(&tools.keyscan, target).await.unwrap_or_default();
     let Some(Host { fingerprint, .. }) = keys.first() else {
-        return no_sshd(target);
+        return no_sshd(target, "");
     };
     let (kind, title, detail) = if changed {
         (
@@ -347,10 +347,28 @@ fn no_method(detail: &str) -> Problem {
         .action("Tell your administrator: the configuration of sshd has to allow a method.")
 }
 
-fn no_sshd(target: &Target) -> Problem {
+/// What the client's words about a failed connection mean.
+const REASONS: [(&str, &str); 6] = [
+    ("Connection refused", "nothing listens there"),
+    (
+        "timed out",
+        "it did not answer in time; a firewall may be in between",
+    ),
+    ("Could not resolve", "its name leads nowhere (DNS)"),
+    ("unreachable", "no way leads there"),
+    ("No route to host", "no way leads there"),
+    (
+        "kex_exchange_identification",
+        "it closed the connection at once; `MaxStartups` may be too low",
+    ),
+];
+
+fn no_sshd(target: &Target, said: &str) -> Problem {
+    let known = REASONS.iter().find(|(word, _)| said.contains(word));
+    let why = known.map_or("it does not answer as it should", |(_, why)| *why);
     Problem::unavailable(
         "no-sshd",
-        format!("The SSH service of {target} does not answer as it should."),
+        format!("The SSH service of {target} cannot be used: {why}."),
     )
 }
 
@@ -374,6 +392,23 @@ mod tests {
             assert!(!asks_for_password(&question(other)), "{other}");
             assert_eq!(question(other), other);
         }
+    }
+
+    #[test]
+    fn a_failed_connection_is_explained() {
+        let target = Target {
+            host: "127.0.0.1".to_owned(),
+            port: 22,
+        };
+        let told = |said: &str| no_sshd(&target, said).detail;
+        let refused = told("ssh: connect to host 127.0.0.1 port 22: Connection refused\n");
+        assert!(
+            refused.contains("127.0.0.1") && refused.contains("nothing listens"),
+            "{refused}"
+        );
+        let full = told("kex_exchange_identification: Connection closed by remote host\n");
+        assert!(full.contains("MaxStartups"), "{full}");
+        assert!(told("").contains("does not answer as it should"));
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! The three kinds of nodes in one cluster: a pod; the machine itself, kept out until its namespace admits it, whose Pod
-//! may go at any time; and a host outside Kubernetes.
+//! The three kinds of nodes in one cluster: a pod; the machine itself, kept out until its namespace admits it, whose
+//! people keep their desktops when its Pod goes; and a host outside Kubernetes.
 
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams};
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::account::{Account, SSH_PORT};
 use crate::outside;
 
 /// Name of the node; the machine has another one.
@@ -26,36 +27,53 @@ async fn a_pod_a_machine_and_a_host_outside_are_one_cluster() -> Result<(), Fail
     spec["authentication"] = json!({
         "local": {"usersSecretRef": {"name": "demo-users"}}, "ssh": {},
     });
+    let mut account = Account::make().await?;
     in_site("host", json!({}), spec, async |site| {
         let machine = machine(site).await?;
         let node = json!({
             "apiVersion": "fastx.dev/v1alpha1", "kind": "ComputeNode", "metadata": {"name": NAME},
-            "spec": {"clusterRef": {"name": CLUSTER}, "host": {"nodeName": machine}},
+            "spec": {
+                "clusterRef": {"name": CLUSTER},
+                "host": {"nodeName": machine, "sshPort": SSH_PORT},
+            },
         });
         apply(&site.client, &site.namespace, &node.to_string()).await?;
         said(site, "Schedulable", "False", "NamespaceForbids").await?;
         admit(site).await?;
         said(site, "Ready", "True", "AsExpected").await?;
-        let pods: Api<Pod> = Api::namespaced(site.client.clone(), &site.namespace);
-        let before = pods.get(NAME).await?;
-        assert_eq!(before.spec.and_then(|s| s.host_network), Some(true));
         is_listed(site, &machine).await?;
+        account.listen(&pod_uid(site).await?).await?;
+        let desktop = account.desktop(NAME).await?;
         // Its keys are the machine's: another Pod is the same member.
-        pods.delete(NAME, &DeleteParams::default()).await?;
-        eventually(LIMIT, "another Pod", async || {
-            let pod = pods.get(NAME).await?;
-            if pod.metadata.uid == before.metadata.uid {
-                return Err(Failure::from("it is the same"));
-            }
-            Ok(())
-        })
-        .await?;
+        another_pod(site).await?;
         said(site, "Ready", "True", "AsExpected").await?;
         is_listed(site, &machine).await?;
+        desktop.is_still_there().await?;
         outside::comes_and_goes(site).await
     })
     .await;
     Ok(())
+}
+
+async fn pod_uid(site: &Site) -> Result<String, Failure> {
+    let pods: Api<Pod> = Api::namespaced(site.client.clone(), &site.namespace);
+    Ok(pods.get(NAME).await?.metadata.uid.unwrap_or_default())
+}
+
+/// Deletes the Pod of the node and waits for the one in its place.
+async fn another_pod(site: &Site) -> Result<(), Failure> {
+    let pods: Api<Pod> = Api::namespaced(site.client.clone(), &site.namespace);
+    let before = pods.get(NAME).await?;
+    assert_eq!(before.spec.and_then(|s| s.host_network), Some(true));
+    pods.delete(NAME, &DeleteParams::default()).await?;
+    eventually(LIMIT, "another Pod", async || {
+        let pod = pods.get(NAME).await?;
+        if pod.metadata.uid == before.metadata.uid {
+            return Err(Failure::from("it is the same"));
+        }
+        Ok(())
+    })
+    .await
 }
 
 async fn machine(site: &Site) -> Result<String, Failure> {

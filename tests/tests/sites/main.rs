@@ -2,6 +2,7 @@
 //!
 //! These tests mostly wait, so they run beside each other.
 
+mod account;
 mod host;
 mod outside;
 mod redis;
