@@ -37,6 +37,8 @@ export interface Mock {
     keys: number[];
     clipboard: string[];
     sizes: string[];
+    /** Each attempt to open a display, by its way. */
+    dialled: string[];
     opened: { way: string; session: string; mode: string }[];
     starts: { key: string; application?: string; command?: string; geometry?: string }[];
   };

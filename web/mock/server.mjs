@@ -75,7 +75,7 @@ export async function createMock({
       noSystem: false,
     },
     methods,
-    log: { keys: [], clipboard: [], sizes: [], opened: [], starts: [], logins: [] },
+    log: { keys: [], clipboard: [], sizes: [], dialled: [], opened: [], starts: [], logins: [] },
     startDelay,
     display,
     files: readDist(),
@@ -275,7 +275,11 @@ function write(_mock, stream, event) {
   stream.response.write(`id: ${event.id}\nevent: ${event.name}\ndata: ${JSON.stringify(data)}\n\n`);
 }
 
+/** Whether browsers may try the server's own addresses: it names none where direct connections are off. */
+const isDirect = ({ server }) => server.urls.length > 0;
+
 function policy(mock) {
+  const members = [...mock.state.servers.values()].some(isDirect) ? ` ${mock.directUrl}` : "";
   return [
     "default-src 'none'",
     "script-src 'self'",
@@ -283,7 +287,7 @@ function policy(mock) {
     "style-src-attr 'unsafe-inline'",
     "img-src 'self' data: blob:",
     "font-src 'self'",
-    `connect-src 'self' ${mock.directUrl}`,
+    `connect-src 'self'${members}`,
     "base-uri 'none'",
     "form-action 'self'",
     "frame-ancestors 'none'",
@@ -885,8 +889,10 @@ function connect(mock, me, session, wanted, response) {
     return value;
   };
   const path = `/api/v1/sessions/${session.id}/display`;
+  const home = mock.state.servers.get(session.serverId);
+  const direct = home && isDirect(home) ? [mock.directUrl + path] : [];
   const candidates = [
-    { kind: "direct", url: mock.directUrl + path, ticket: ticket(), expires },
+    ...direct.map(url => ({ kind: "direct", url, ticket: ticket(), expires })),
     { kind: "relay", url: mock.url.replace("http", "ws") + path, ticket: ticket(), expires },
   ];
   send(response, 200, { attempt, candidates });
@@ -919,6 +925,7 @@ function screenshot(mock, session, url, request, response) {
 
 function upgrade(mock, request, socket, way) {
   socket.on("error", () => undefined);
+  mock.log.dialled.push(way);
   if (mock.faults.cut || mock.faults[way] === "refused") return socket.destroy();
   if (mock.faults[way] === "silent") return;
   const offered = (request.headers["sec-websocket-protocol"] ?? "").split(/,\s*/);

@@ -775,6 +775,7 @@ export const text = {
     loadavg: "Load average",
     uptime: "Up since",
     urls: "Addresses",
+    noUrls: "None: browsers reach it by way of other servers.",
     switches: "Switches",
     startSessions: "Start sessions",
     loginsSwitch: "Logins",

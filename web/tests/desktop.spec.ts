@@ -77,6 +77,41 @@ test.describe("desktop", () => {
     expect(mock.log.opened.map(({ way }) => way)).toEqual(["relay"]);
   });
 
+  test.describe("where the server has its direct connections switched off", () => {
+    test.beforeEach(({ mock }) => mock.putServer("node-1", { urls: [] }));
+
+    test("goes by the relay, and never tries the server itself", async ({ page, mock, open }) => {
+      const lines: string[] = [];
+      page.on("websocket", line => lines.push(new URL(line.url()).origin));
+      await open("/desktop/a1");
+      await expect(picture(page)).toBeVisible();
+      expect(await statistic(page, "Path")).toContain("Relay");
+      mock.cutDisplays();
+      await expect.poll(() => mock.log.opened.length).toBe(2);
+      expect(mock.log.dialled).toEqual(["relay", "relay"]);
+      const here = mock.url.replace("http", "ws");
+      expect(lines).toEqual([here, here]);
+    });
+
+    test("says so to managers", async ({ page, open }) => {
+      await open("/manage/servers", "operator");
+      await page.getByRole("button", { name: "Details of node-1.lab.example.org" }).click();
+      await expect(page.getByRole("dialog")).toContainText(
+        "None: browsers reach it by way of other servers.",
+      );
+    });
+
+    test("holds for the next line, too, when it happens meanwhile", async ({ page, mock, open }) => {
+      mock.putServer("node-1", { urls: ["https://node-1.lab.example.org:3300"] });
+      await open("/desktop/a1");
+      await expect(picture(page)).toBeVisible();
+      mock.putServer("node-1", { urls: [] });
+      mock.cutDisplays();
+      await expect.poll(() => mock.log.opened.length).toBe(2);
+      expect(mock.log.dialled).toEqual(["direct", "relay"]);
+    });
+  });
+
   test("measures the round trip", async ({ page, open }) => {
     await open("/desktop/a1");
     await expect(picture(page)).toBeVisible();

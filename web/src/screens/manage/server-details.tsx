@@ -48,7 +48,7 @@ function Details({ server }: { server: Server }) {
     [words.uptime, upSince ? <When key="uptime" at={upSince} as="clock" /> : "–"],
     [words.columns.version, details.version || "–"],
     [words.users, details.users?.length ? text.common.list(details.users) : words.everybody],
-    [words.urls, details.urls?.length ? text.common.list(details.urls) : words.none],
+    [words.urls, details.urls?.length ? text.common.list(details.urls) : words.noUrls],
     [words.revision, details.configRevision ? <code key="revision">{details.configRevision}</code> : "–"],
   ];
   return (
