@@ -50,10 +50,11 @@ fn check() -> TokenCheck {
     TokenCheck { jti: "x".into() }
 }
 
-async fn cause(broker: BrokerConfig) -> Cause {
+/// Only what never answers is not worth a long wait.
+async fn cause(broker: BrokerConfig, limit: Duration) -> Cause {
     let options = Options {
         caller: None,
-        limit: Duration::from_secs(2),
+        limit,
     };
     match Bus::connect(broker, options).await.unwrap_err() {
         BusError::Unreachable { address, cause } => {
@@ -73,40 +74,38 @@ async fn each_way_to_fail_has_its_own_words() {
         port: free_port(),
         ..good.clone()
     };
-    assert_eq!(cause(refused).await, Cause::Refused);
+    assert_eq!(cause(refused, PATIENCE).await, Cause::Refused);
 
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = silent.local_addr().unwrap().port();
+    let silent_one = BrokerConfig {
+        port,
+        host: "127.0.0.1".into(),
+        ..good.clone()
+    };
     let begun = Instant::now();
-    assert_eq!(
-        cause(BrokerConfig {
-            port,
-            host: "127.0.0.1".into(),
-            ..good.clone()
-        })
-        .await,
-        Cause::TimedOut
-    );
-    assert!(begun.elapsed() < Duration::from_secs(4));
+    let gave_up = cause(silent_one, Duration::from_secs(2)).await;
+    assert_eq!(gave_up, Cause::TimedOut);
+    assert!(begun.elapsed() < PATIENCE);
 
     let other = Server::start(2).await;
     let wrong_ca = BrokerConfig {
         ca: other.broker("a").ca,
         ..good.clone()
     };
-    assert!(matches!(cause(wrong_ca).await, Cause::Tls(_)));
+    assert!(matches!(cause(wrong_ca, PATIENCE).await, Cause::Tls(_)));
 
     let stranger = BrokerConfig {
         credentials: Some(other.credentials("a")),
         ..good.clone()
     };
-    assert_eq!(cause(stranger).await, Cause::Credentials);
+    assert_eq!(cause(stranger, PATIENCE).await, Cause::Credentials);
 
     let nowhere = BrokerConfig {
         host: "no-such-host.invalid".into(),
         ..good.clone()
     };
-    assert_eq!(cause(nowhere).await, Cause::Dns);
+    assert_eq!(cause(nowhere, PATIENCE).await, Cause::Dns);
 
     let lax = BrokerConfig {
         reject_unauthorized: false,

@@ -308,7 +308,13 @@ async fn people_come_through_nginx_as_the_page_says() {
             viewer.handshake().await.unwrap();
         }
     }
-    assert_eq!(ada.call(Method::GET, "me", None).await.0, 502);
+    eventually("nobody serves her", || async {
+        let (status, answer) = ada.call(Method::GET, "me", None).await;
+        (status == 502)
+            .then_some(())
+            .ok_or_else(|| answer.to_string())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

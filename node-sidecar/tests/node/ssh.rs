@@ -81,7 +81,7 @@ async fn strangers_and_wrong_passwords_are_refused_alike_and_counted() {
         let mut body = refused.json();
         body["traceId"].take();
         seen.push((refused.status, body));
-        assert!(begun.elapsed().as_secs() < 3, "{login}");
+        assert!(begun.elapsed().as_secs() < 15, "{login}");
     }
     assert_eq!(seen[0], seen[1]);
     assert_eq!(seen[0].1["type"], "wrong-credentials");

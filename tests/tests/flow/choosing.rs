@@ -1,8 +1,11 @@
 //! Choosing a server, relaying to it, and finding the same home everywhere.
 
+use std::time::Duration;
+
 use fastx_core::wire::decision::Decision;
 use fastx_tests::Failure;
 use fastx_tests::demo::{Demo, terminal};
+use fastx_tests::eventually::eventually;
 use fastx_tests::viewer::Viewer;
 use reqwest::Method;
 use serde_json::json;
@@ -47,11 +50,17 @@ async fn each_node_relays_to_the_other() -> Result<(), Failure> {
             "a manager may name the server"
         );
         let at = person.at(&demo.address(through));
-        let mut viewer = Viewer::open(&at, session.id.as_ref()).await?;
+        // The other node hears of the session a moment later.
+        let mut viewer = eventually(
+            Duration::from_secs(30),
+            "the other node knows the session",
+            async || Viewer::open(&at, session.id.as_ref()).await,
+        )
+        .await?;
         assert_eq!(viewer.size, (800, 600));
         viewer.picture().await?;
         person.end(&session).await?;
-        let code = viewer.closed(std::time::Duration::from_secs(10)).await?;
+        let code = viewer.closed(Duration::from_secs(10)).await?;
         assert_eq!(code, 4410, "the viewer hears that the session ended");
     }
     Ok(())

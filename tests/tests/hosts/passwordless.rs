@@ -1,9 +1,10 @@
 //! Links without a password where there is no polkit: one sudo command, and no other.
 
 use fastx_tests::Failure;
+use fastx_tests::eventually::eventually;
 use fastx_tests::hosts::{Bench, Host};
 
-use crate::{refused, sign_in, start};
+use crate::{SEEN, refused, sign_in, start};
 
 /// The rule of the page that takes the package's away.
 fn no_polkit() -> Result<&'static str, Failure> {
@@ -43,11 +44,14 @@ pub(crate) async fn sudo_starts_exactly_the_link_where_polkit_may_not(
     let session = start(&bob, host).await?;
     let cgroup = host.cgroup_of(&bench.display(&session)?)?;
     assert_eq!(cgroup, "/fastx.slice/fastx-link@2002.service");
-    let log = host.root("journalctl -u fastx-node --no-pager -o cat -n 200")?;
-    assert!(
-        log.contains("way=sudo") || log.contains("\"sudo\""),
-        "{log}"
-    );
+    eventually(SEEN, "the journal names the way", async || {
+        let log = host.root("journalctl -u fastx-node --no-pager -o cat -n 200")?;
+        if log.contains("way=sudo") || log.contains("\"sudo\"") {
+            return Ok(());
+        }
+        Err(Failure::from(log))
+    })
+    .await?;
 
     for words in [
         "/usr/bin/systemctl --no-ask-password stop fastx-link@2002.service",

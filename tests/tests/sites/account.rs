@@ -18,7 +18,7 @@ use tokio::net::TcpStream;
 const LIMIT: Duration = Duration::from_mins(1);
 
 /// Where the account's sshd listens.
-pub(crate) const SSH_PORT: u16 = 30422;
+pub(crate) const SSH_PORT: u16 = 2222;
 
 /// An account of this machine; it goes with all that it runs.
 #[derive(Debug)]
