@@ -1,7 +1,7 @@
 //! `cargo xtask hosts`: builds what the tests of hosts need beside the programs that the unit tests have built.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::cluster::{Paths, localkube, process, say};
@@ -27,6 +27,17 @@ exec chroot --userspec=10001:10001 "$1" /usr/bin/env -i \
 /// Builds the package, the bus, and a store.
 pub(crate) fn prepare() -> Result<(), Failure> {
     package::for_tests()?;
+    surroundings()
+}
+
+/// The same with an optimised package; gives the folder that it is in.
+pub(crate) fn for_measuring() -> Result<PathBuf, Failure> {
+    let packages = package::for_measuring()?;
+    surroundings()?;
+    Ok(packages)
+}
+
+fn surroundings() -> Result<(), Failure> {
     let paths = Paths::load()?;
     process::run(Command::new(localkube("build.sh")).arg(BUS))?;
     store(&paths)

@@ -106,9 +106,13 @@ fn generate(check: bool) -> Result<(), Failure> {
     Ok(cluster::process::run(&mut cargo)?)
 }
 
-/// Built like what goes into images: an unoptimised viewer would measure itself.
+/// Built like what goes into images: an unoptimised viewer would measure itself. So is the package that hosts install,
+/// which is another one than that of the tests.
 fn bench(arguments: &[String]) -> Result<(), Failure> {
     let mut cargo = std::process::Command::new("cargo");
+    if arguments.iter().any(|name| name.starts_with("host-")) {
+        cargo.env("FASTX_PACKAGES", hosts::for_measuring()?);
+    }
     cargo
         .args(["run", "--quiet", "--profile", "image"])
         .args(["--package", "fastx-benches", "--"])

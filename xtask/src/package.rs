@@ -80,6 +80,17 @@ pub(crate) fn for_tests() -> Result<(), Failure> {
     })
 }
 
+/// Builds the one whose programs are optimised, in a folder where the tests' does not take its place.
+pub(crate) fn for_measuring() -> Result<PathBuf, Failure> {
+    let output = programs::target()?.join("package-optimised");
+    run(&Args {
+        version: None,
+        debug: false,
+        output: Some(output.clone()),
+    })?;
+    Ok(output)
+}
+
 /// Builds the package and says where it is.
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let programs = if args.debug {
