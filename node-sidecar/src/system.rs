@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use fastx_core::names::ServerId;
 use fastx_core::roles::Right;
 use fastx_core::subject::Operation;
-use fastx_core::wire::config::{ClusterPart, MAX_PART_BYTES, NodePart, RootDocument, hash};
+use fastx_core::wire::config::{
+    ClusterPart, MAX_PART_BYTES, NodePart, RootDocument, hash, shortened,
+};
 use fastx_core::wire::history::{ConfigVersion, Whose};
 use fastx_core::wire::operations::{ConfigAnswer, ConfigEdit, ConfigEdited, ConfigGet};
 use fastx_core::wire::problem::Problem;
@@ -19,9 +21,6 @@ use serde_json::Value;
 use crate::logins::User;
 use crate::scripts;
 use crate::transport::Transport;
-
-/// Digits of a hash that stand for it before people.
-const REVISION: usize = 12;
 
 /// Whom a document concerns.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,7 +91,7 @@ pub async fn version(
     let content = part.ok_or_else(|| no_version(generation))?;
     Ok(Document {
         generation,
-        revision: hash.chars().take(REVISION).collect(),
+        revision: shortened(&hash),
         managed_by: managed_by(&content),
         content,
     })

@@ -44,13 +44,18 @@ impl RootDocument {
 
     /// Short name of this content for people and status fields.
     pub fn revision(&self) -> String {
-        hash(self)[..12].to_owned()
+        shortened(&hash(self))
     }
 
     /// The revision as one node sees it: it changes only when the cluster part or its own part does.
     pub fn node_revision(&self, node: &ServerId) -> String {
-        hash(&(&self.cluster, self.nodes.get(node)))[..12].to_owned()
+        shortened(&hash(&(&self.cluster, self.nodes.get(node))))
     }
+}
+
+/// The first 12 digits of a hash, which stand for it before people and in status fields.
+pub fn shortened(hash: &str) -> String {
+    hash.chars().take(12).collect()
 }
 
 /// SHA-256 in lower-case hexadecimal of the canonical JSON (sorted keys) of a document.

@@ -34,6 +34,9 @@ pub enum FromLink {
         version: String,
         /// Every session that the link has found alive or just ended.
         sessions: Vec<LinkSession>,
+        /// How many more sessions there are: those that one frame has no room for follow, each in a frame of its own.
+        #[serde(default)]
+        following: u32,
         /// What is wrong on the link's side, for people; such as a home that cannot be written.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         faults: Vec<String>,

@@ -134,31 +134,43 @@ impl Link {
     }
 }
 
-/// Waits for the hello; returns the link and the queue of what is to be sent to it.
+/// Waits for the hello and for all sessions; returns the link and the queue of what is to be sent to it.
 pub(super) async fn greet(
     stream: &UnixStream,
     uid: u32,
 ) -> Result<(Link, mpsc::Receiver<Vec<u8>>), LinkFault> {
-    let frame = tokio::time::timeout(HELLO, frames::read(stream))
+    tokio::time::timeout(HELLO, introduction(stream, uid))
         .await
-        .map_err(|_| LinkFault::NoHello)??;
-    if frame.descriptor.is_some() {
-        return Err(LinkFault::Descriptor);
-    }
+        .map_err(|_| LinkFault::NoHello)?
+}
+
+async fn introduction(
+    stream: &UnixStream,
+    uid: u32,
+) -> Result<(Link, mpsc::Receiver<Vec<u8>>), LinkFault> {
     let FromLink::Hello {
         schema,
         version,
-        sessions,
+        mut sessions,
+        following,
         faults,
-    } = parse(&frame)?
+    } = plain(stream).await?
     else {
         return Err(LinkFault::NotHello);
     };
     if schema != SCHEMA {
         return Err(LinkFault::Schema(schema));
     }
-    if sessions.len() > SESSIONS {
+    let following = usize::try_from(following).unwrap_or(usize::MAX);
+    if sessions.len().saturating_add(following) > SESSIONS {
         return Err(LinkFault::TooManySessions);
+    }
+    // What is missing when the link joins is taken for ended.
+    for _ in 0..following {
+        let FromLink::Session { session } = plain(stream).await? else {
+            return Err(LinkFault::NotHello);
+        };
+        sessions.push(session);
     }
     let (outbox, queue) = mpsc::channel(OUTBOX);
     let link = Link {
@@ -177,6 +189,15 @@ pub(super) async fn greet(
         ),
     };
     Ok((link, queue))
+}
+
+/// Reads a message that brings no descriptor.
+async fn plain(stream: &UnixStream) -> Result<FromLink, LinkFault> {
+    let frame = frames::read(stream).await?;
+    if frame.descriptor.is_some() {
+        return Err(LinkFault::Descriptor);
+    }
+    parse(&frame)
 }
 
 /// Serves a link until it ends; `changed` gets each session that it reports.

@@ -175,7 +175,9 @@ async fn a_display_is_handed_over_and_speaks_rfb() {
 async fn sessions_are_told_again_after_a_reconnect_and_waiting_calls_go_on() {
     let mut world = World::new().await;
     let mut fake = world.joined().await;
-    world.hub.start(me(), start(1)).await.unwrap();
+    for n in 1..=3 {
+        world.hub.start(me(), start(n)).await.unwrap();
+    }
     fake.disconnect();
     assert_eq!(world.next().await, LinkEvent::Left { uid: me() });
     assert!(!world.hub.present(me()));
@@ -186,7 +188,7 @@ async fn sessions_are_told_again_after_a_reconnect_and_waiting_calls_go_on() {
     let LinkEvent::Snapshot { sessions, .. } = world.next().await else {
         panic!("no snapshot");
     };
-    assert_eq!(sessions.len(), 1);
+    assert_eq!(sessions.len(), 3, "those of later frames, too");
     assert!(soon(waiting).await.unwrap().is_ok());
     fake.end(&id(1), "its program ended");
     let LinkEvent::Session { session, .. } = world.next().await else {
@@ -255,7 +257,7 @@ async fn a_user_has_four_connections() {
 async fn junk_ends_the_connection_and_nothing_else() {
     let hello = frame(HELLO);
     let huge = 0x7fff_ffff_u32.to_be_bytes().to_vec();
-    let cases: [&[&[u8]]; 7] = [
+    let cases: [&[&[u8]]; 9] = [
         &[b"GET / HTTP/1.1\r\n\r\n"],
         &[&huge],
         &[&frame("not json")],
@@ -263,6 +265,13 @@ async fn junk_ends_the_connection_and_nothing_else() {
         &[&frame(
             r#"{"type":"hello","schema":99,"version":"","sessions":[]}"#,
         )],
+        &[&frame(
+            r#"{"type":"hello","schema":1,"version":"","sessions":[],"following":501}"#,
+        )],
+        &[
+            &frame(r#"{"type":"hello","schema":1,"version":"","sessions":[],"following":1}"#),
+            &hello,
+        ],
         &[&hello, &hello],
         &[&hello, &frame("[]")],
     ];

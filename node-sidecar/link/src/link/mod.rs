@@ -206,6 +206,7 @@ impl Link {
             schema: SCHEMA,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             sessions,
+            following: u32::try_from(rest.len()).unwrap_or(u32::MAX),
             faults: self.faults.clone(),
         };
         frames::write(stream, &serde_json::to_vec(&hello)?, None)?;

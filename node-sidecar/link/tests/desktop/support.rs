@@ -138,7 +138,8 @@ impl Node {
         let (message, _) = self.receive();
         let FromLink::Hello {
             schema,
-            sessions,
+            mut sessions,
+            following,
             faults,
             ..
         } = message
@@ -146,6 +147,12 @@ impl Node {
             panic!("no hello: {message:?}");
         };
         assert_eq!(schema, 1);
+        for _ in 0..following {
+            match self.receive().0 {
+                FromLink::Session { session } => sessions.push(session),
+                other => panic!("no session: {other:?}"),
+            }
+        }
         self.hello = sessions;
         self.faults = faults;
     }

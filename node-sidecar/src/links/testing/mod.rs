@@ -79,13 +79,20 @@ impl FakeLink {
         self.disconnect();
         let stream = UnixStream::connect(&self.socket).await?;
         let (outgoing, queue) = mpsc::unbounded_channel();
+        // As a link does whose frame has room for one session.
+        let mut sessions = self.sessions();
+        let rest = sessions.split_off(sessions.len().min(1));
         let hello = FromLink::Hello {
             schema: SCHEMA,
             version: "fake".to_owned(),
-            sessions: self.sessions(),
+            sessions,
+            following: rest.len().try_into().unwrap_or(u32::MAX),
             faults: Vec::new(),
         };
         let _ = outgoing.send((hello, None));
+        for session in rest {
+            let _ = outgoing.send((FromLink::Session { session }, None));
+        }
         *lock(&self.desktop.outgoing) = Some(outgoing.clone());
         let desktop = self.desktop.clone();
         self.connection = Some(tokio::spawn(async move {
