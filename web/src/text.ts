@@ -10,6 +10,7 @@ export const text = {
     close: "Close",
     copy: "Copy",
     copied: "Copied",
+    copyFailed: "The browser does not let this page copy. Select the text and copy it yourself.",
     retry: "Try again",
     back: "Back to sessions",
     loading: "Loading",

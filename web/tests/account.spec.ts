@@ -70,6 +70,16 @@ test.describe("sign-ins and tokens", () => {
   });
 });
 
+test("a copy that the browser refuses is told, not swallowed", async ({ page, open }) => {
+  // As on a page that is not served over HTTPS.
+  await page.addInitScript(() => Object.defineProperty(navigator, "clipboard", { value: undefined }));
+  await open("/");
+  await page.getByRole("button", { name: "Account of student" }).click();
+  await page.getByRole("menuitem", { name: "Help and about" }).click();
+  await page.getByRole("button", { name: "Copy report" }).click();
+  await expect(page.getByText("The browser does not let this page copy.")).toBeVisible();
+});
+
 test.describe("help", () => {
   test("tells the keyboard, the version, and makes a report without names @look", async ({
     page,

@@ -78,6 +78,34 @@ test.describe("sessions", () => {
   });
 
   test("hide their pictures, and remember it", async ({ page, open }) => {
+  test("tell all of a refusal, until it is put away", async ({ page, open }) => {
+    await page.route("**/api/v1/sessions/a2/disconnect", route =>
+      route.fulfill({
+        status: 503,
+        contentType: "application/problem+json",
+        body: JSON.stringify({
+          type: "node-unreachable",
+          title: "The server does not answer",
+          status: 503,
+          detail: "node-3 did not answer within 5 seconds.",
+          action: "Try again in a moment.",
+          traceId: "0123456789abcdef0123456789abcdef",
+        }),
+      }),
+    );
+    await open("/");
+    await page.getByRole("button", { name: "More for Flow around a wing" }).click();
+    await page.getByRole("menuitem", { name: "Disconnect viewers" }).click();
+    const refusal = page.getByRole("alert");
+    await expect(refusal).toContainText("The server does not answer");
+    await expect(refusal).toContainText("node-3 did not answer within 5 seconds.");
+    await expect(refusal).toContainText("Try again in a moment.");
+    await expect(refusal).toContainText("0123456789abcdef0123456789abcdef");
+    await expectAccessible(page);
+    await page.getByRole("button", { name: "Close", exact: true }).click();
+    await expect(refusal).toHaveCount(0);
+  });
+
     await open("/");
     await expect(card(page, "Thesis").locator("img")).toBeVisible();
     await page.getByRole("button", { name: "Hide pictures" }).click();

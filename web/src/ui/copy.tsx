@@ -3,6 +3,7 @@ import { Button } from "@mantine/core";
 import { IconCheck, IconCopy } from "@tabler/icons-react";
 import { useEffect, useState } from "react";
 import { text } from "../text.ts";
+import { say } from "./say.ts";
 
 interface Props {
   /** Read at the click. */
@@ -20,9 +21,11 @@ export function CopyButton({ value, label = text.common.copy }: Props) {
     return () => clearTimeout(timer);
   }, [done]);
   const copy = () => {
-    navigator.clipboard?.writeText(value()).then(
+    // Browsers give the clipboard to pages over HTTPS only, and may refuse it there, too.
+    const written = navigator.clipboard?.writeText(value()) ?? Promise.reject(new Error("no clipboard"));
+    written.then(
       () => setDone(true),
-      () => undefined,
+      () => say(text.common.copyFailed),
     );
   };
   const Icon = done ? IconCheck : IconCopy;

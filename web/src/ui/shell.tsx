@@ -19,8 +19,8 @@ import { text } from "../text.ts";
 import { Lazily } from "./lazily.tsx";
 import { LineBanner } from "./line-banner.tsx";
 import { Mark } from "./logo.tsx";
+import { refuse } from "./say.ts";
 import classes from "./shell.module.css";
-import { say } from "./toasts.tsx";
 
 const About = lazy(() => import("./about.tsx").then(module => ({ default: module.About })));
 
@@ -86,7 +86,7 @@ function Account() {
   const signOut = useMutation({
     mutationFn: api.signOut,
     onSuccess: () => leave(queries, () => navigate({ to: "/signin" })),
-    onError: error => say(toProblem(error).title),
+    onError: refuse,
   });
   return (
     <>

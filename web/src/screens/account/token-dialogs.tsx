@@ -13,7 +13,7 @@ import { CopyButton } from "../../ui/copy.tsx";
 import dialog from "../../ui/dialog.module.css";
 import { NameDialog } from "../../ui/name-dialog.tsx";
 import { ProblemView } from "../../ui/problem.tsx";
-import { say } from "../../ui/toasts.tsx";
+import { say } from "../../ui/say.ts";
 import { When } from "../../ui/when.tsx";
 import { nameOf } from "./token-columns.tsx";
 import classes from "./tokens.module.css";

@@ -3,7 +3,7 @@ import { Button } from "@mantine/core";
 import { useId, useState } from "react";
 import { text } from "../../text.ts";
 import { CopyButton } from "../../ui/copy.tsx";
-import { say } from "../../ui/toasts.tsx";
+import { say } from "../../ui/say.ts";
 import { clipboardWords } from "../session/limits.tsx";
 import classes from "./panels.module.css";
 import type { SharedClipboard } from "./use-clipboard.ts";

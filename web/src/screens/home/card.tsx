@@ -12,14 +12,13 @@ import { useMutation } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { api } from "../../api/client.ts";
-import { toProblem } from "../../api/problem.ts";
 import type { Session } from "../../api/types.ts";
 import { useServer } from "../../live/live.ts";
 import { useMe } from "../../me.ts";
 import { text } from "../../text.ts";
 import { AppIcon } from "../../ui/app-icon.tsx";
 import { Lazily } from "../../ui/lazily.tsx";
-import { say } from "../../ui/toasts.tsx";
+import { refuse, say } from "../../ui/say.ts";
 import { When } from "../../ui/when.tsx";
 import { DetailsDialog, EndDialog, RenameDialog, ShareDialog } from "../session/dialogs.ts";
 import { EndingNote } from "../session/ending.tsx";
@@ -145,7 +144,7 @@ function CardMenu({ session, title, mine, onRename, onShare, onEnd, onDetails }:
   const disconnect = useMutation({
     mutationFn: () => api.disconnect(session.id),
     onSuccess: () => say(text.session.disconnected(title)),
-    onError: error => say(toProblem(error).title),
+    onError: refuse,
   });
   const viewers = session.viewers ?? 0;
   return (

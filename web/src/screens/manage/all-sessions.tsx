@@ -5,15 +5,14 @@ import { useMutation } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useMemo, useState } from "react";
 import { api } from "../../api/client.ts";
-import { toProblem } from "../../api/problem.ts";
 import type { Session } from "../../api/types.ts";
 import { live, useAllSessions, useKnown, useLine } from "../../live/live.ts";
 import { stateNames, text } from "../../text.ts";
 import { Confirm } from "../../ui/confirm.tsx";
 import { Lazily } from "../../ui/lazily.tsx";
 import { type Column, Listing, type RowGroup } from "../../ui/listing.tsx";
+import { refuse, say } from "../../ui/say.ts";
 import { usePageTitle } from "../../ui/title.ts";
-import { say } from "../../ui/toasts.tsx";
 import { When } from "../../ui/when.tsx";
 import { standingOf, titleOf } from "../home/standing.ts";
 import { StateLine } from "../home/state-line.tsx";
@@ -137,7 +136,7 @@ function Actions({ session }: { session: Session }) {
   const disconnect = useMutation({
     mutationFn: () => api.disconnect(session.id),
     onSuccess: () => say(text.session.disconnected(title)),
-    onError: error => say(toProblem(error).title),
+    onError: refuse,
   });
   const gone = over(session) || standing(session) === "unreachable";
   return (

@@ -3,10 +3,9 @@ import { Button } from "@mantine/core";
 import { IconHourglass } from "@tabler/icons-react";
 import { useMutation } from "@tanstack/react-query";
 import { api } from "../../api/client.ts";
-import { toProblem } from "../../api/problem.ts";
 import type { Session } from "../../api/types.ts";
 import { text } from "../../text.ts";
-import { say } from "../../ui/toasts.tsx";
+import { refuse, say } from "../../ui/say.ts";
 import { When } from "../../ui/when.tsx";
 import classes from "./ending.module.css";
 
@@ -21,7 +20,7 @@ export function EndingNote({ session, title, floating = false }: Props) {
   const stay = useMutation({
     mutationFn: () => api.stay(session.id),
     onSuccess: () => say(text.ending.stayed(title)),
-    onError: error => say(toProblem(error).title),
+    onError: refuse,
   });
   const { warning } = session;
   if (!warning || session.state === "ended" || session.state === "ending") return null;

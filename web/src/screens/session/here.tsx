@@ -7,7 +7,7 @@ import type { Session } from "../../api/types.ts";
 import { useMe } from "../../me.ts";
 import { text } from "../../text.ts";
 import { ProblemView } from "../../ui/problem.tsx";
-import { say } from "../../ui/toasts.tsx";
+import { say } from "../../ui/say.ts";
 import { When } from "../../ui/when.tsx";
 import classes from "./share-dialog.module.css";
 

@@ -5,7 +5,7 @@ import { api } from "../../api/client.ts";
 import type { Session } from "../../api/types.ts";
 import { text } from "../../text.ts";
 import { NameDialog } from "../../ui/name-dialog.tsx";
-import { say } from "../../ui/toasts.tsx";
+import { say } from "../../ui/say.ts";
 
 interface Props {
   session: Session;

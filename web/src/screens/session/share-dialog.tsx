@@ -12,7 +12,7 @@ import { text } from "../../text.ts";
 import { CopyButton } from "../../ui/copy.tsx";
 import dialog from "../../ui/dialog.module.css";
 import { ProblemView } from "../../ui/problem.tsx";
-import { say } from "../../ui/toasts.tsx";
+import { say } from "../../ui/say.ts";
 import { When } from "../../ui/when.tsx";
 import { isMine } from "../home/standing.ts";
 import { Here } from "./here.tsx";

@@ -7,7 +7,7 @@ import type { Document, Scope, SystemSettings } from "../../api/types.ts";
 import { text } from "../../text.ts";
 import dialog from "../../ui/dialog.module.css";
 import { ProblemView } from "../../ui/problem.tsx";
-import { say } from "../../ui/toasts.tsx";
+import { say } from "../../ui/say.ts";
 import type { Change } from "./changes.ts";
 import { Differences } from "./differences.tsx";
 import { Mark } from "./marks.tsx";
