@@ -591,6 +591,8 @@ export const text = {
       whereIAmConnected: "Where the user has sessions already",
     },
     sourceHint: "JavaScript of one function.",
+    complete: "What may follow the dot",
+    completeHint: "Type a dot after input, a user or a server to see what it has.",
     checkScript: "Check",
     compiles: "It compiles.",
     fault: (message: string, line?: number | null, column?: number | null) =>

@@ -49,6 +49,7 @@ test.describe("system", () => {
     await expect(page.getByText("Line 2, column 12: unexpected token")).toBeVisible();
     await expectAccessible(page);
     await look(page, "system-script-fault");
+    await expect(page.locator("pre [data-kind=word]")).toHaveText(["function", "return"]);
     await page.getByRole("button", { name: "Show line 2" }).click();
     await expect(script).toBeFocused();
     const marked = () =>
@@ -63,6 +64,25 @@ test.describe("system", () => {
     await page.getByRole("button", { name: "Save for all servers" }).click();
     await expect(page.getByText("Saved for all servers")).toBeVisible();
     expect(mock.state.system.global.scripts).toMatchObject([{ name: "mine", actions: ["session/start"] }]);
+  });
+
+  test("says what may follow a dot in a script, and puts it there by keyboard", async ({ page, open }) => {
+    await open("/system/global", "chief");
+    await page.getByRole("button", { name: "Session start scripts" }).click();
+    await page.getByRole("button", { name: "Add script" }).click();
+    const script = page.getByRole("textbox", { name: "Script", exact: true });
+    await script.fill("");
+    await script.pressSequentially("s => s.mo");
+    const names = page.getByRole("group", { name: "What may follow the dot" });
+    // From the static data of a server.
+    await expect(names.getByRole("button")).toHaveText(["model"]);
+    await expectAccessible(page);
+    await page.keyboard.press("Tab");
+    await page.keyboard.press("Enter");
+    await expect(script).toBeFocused();
+    await page.keyboard.type(" === 1");
+    await expect(script).toHaveValue("s => s.model === 1");
+    await expect(names.getByRole("button")).toHaveCount(0);
   });
 
   test("keeps scripts at events of a profile's sessions @look", async ({ page, mock, open }) => {

@@ -1,7 +1,8 @@
 /** The fields of the system screens; each shows one part of a draft and hands back what becomes of it. */
 import { Button, NativeSelect, TextInput } from "@mantine/core";
 import { IconPlus, IconTrash } from "@tabler/icons-react";
-import { type ReactNode, type Ref, useId, useState } from "react";
+import { type ReactNode, type Ref, type UIEvent, useId, useRef, useState } from "react";
+import { pieces } from "./colours.ts";
 import classes from "./system.module.css";
 
 interface LinesProps {
@@ -42,13 +43,20 @@ interface AreaProps {
   error?: string | undefined;
   rows?: number;
   box?: Ref<HTMLTextAreaElement>;
+  /** Whether it is a script, which has colours. */
+  script?: boolean;
   value: string;
   onChange: (value: string) => void;
   onLeave?: () => void;
+  onCaret?: (at: number) => void;
 }
 
-export function Area({ label, hint, error, rows = 3, box, value, onChange, onLeave }: AreaProps) {
+export function Area(props: AreaProps) {
+  const { label, hint, error, rows = 3, box, script = false, value, onChange, onLeave, onCaret } = props;
   const id = useId();
+  const painted = useRef<HTMLPreElement>(null);
+  const follow = ({ currentTarget }: UIEvent<HTMLTextAreaElement>) =>
+    painted.current?.scrollTo(currentTarget.scrollLeft, currentTarget.scrollTop);
   return (
     <div className={classes.area}>
       <label htmlFor={id}>{label}</label>
@@ -57,18 +65,23 @@ export function Area({ label, hint, error, rows = 3, box, value, onChange, onLea
           {hint}
         </p>
       ) : null}
-      <textarea
-        id={id}
-        ref={box}
-        rows={rows}
-        className={classes.text}
-        spellCheck={false}
-        value={value}
-        aria-describedby={error ? `${id}-error` : hint ? `${id}-hint` : undefined}
-        aria-invalid={error ? true : undefined}
-        onChange={event => onChange(event.currentTarget.value)}
-        onBlur={onLeave}
-      />
+      <div className={classes.sheet} data-script={script || undefined}>
+        {script ? <Painted source={value} place={painted} /> : null}
+        <textarea
+          id={id}
+          ref={box}
+          rows={rows}
+          className={classes.text}
+          spellCheck={false}
+          value={value}
+          aria-describedby={error ? `${id}-error` : hint ? `${id}-hint` : undefined}
+          aria-invalid={error ? true : undefined}
+          onChange={event => onChange(event.currentTarget.value)}
+          onBlur={onLeave}
+          onSelect={event => onCaret?.(event.currentTarget.selectionEnd)}
+          {...(script ? { wrap: "off", autoCapitalize: "none", onScroll: follow } : {})}
+        />
+      </div>
       {error ? (
         <p id={`${id}-error`} className={classes.error}>
           {error}
@@ -77,6 +90,24 @@ export function Area({ label, hint, error, rows = 3, box, value, onChange, onLea
     </div>
   );
 }
+
+/** The same text in colours, below the one that is typed into, whose own letters cannot be seen. */
+function Painted({ source, place }: { source: string; place: Ref<HTMLPreElement> }) {
+  return (
+    <pre ref={place} className={classes.painted} aria-hidden>
+      {pieces(source).map(({ kind, words }, index) => (
+        // biome-ignore lint/suspicious/noArrayIndexKey: pieces have no name but their place
+        <span key={index} data-kind={kind}>
+          {words}
+        </span>
+      ))}
+      {"\n"}
+    </pre>
+  );
+}
+
+/** In a row with others a hint stands below its field, so that the fields stand in line. */
+const HINT_BELOW = ["label", "input", "description", "error"] as const;
 
 interface WordProps {
   label: string;

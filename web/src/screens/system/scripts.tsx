@@ -1,10 +1,12 @@
 /** The scripts that choose a server: compiled by the server before they are stored, faults shown where they are. */
 import { Button } from "@mantine/core";
 import { useMutation } from "@tanstack/react-query";
-import { useRef } from "react";
+import { type RefObject, useMemo, useRef, useState } from "react";
 import { api } from "../../api/client.ts";
+import { useServers } from "../../live/live.ts";
 import { text } from "../../text.ts";
 import { ProblemView } from "../../ui/problem.tsx";
+import { completion } from "./completion.ts";
 import { Area, Choice, Named, Whole, Word } from "./fields.tsx";
 import type { SectionProps } from "./global.tsx";
 import { entries, lineAt, type ScriptSetting } from "./settings.ts";
@@ -81,6 +83,7 @@ interface SourceProps {
 /** What was found is said until the text is another one. */
 function Source({ source, error, onChange }: SourceProps) {
   const box = useRef<HTMLTextAreaElement>(null);
+  const [caret, setCaret] = useState<number>();
   const check = useMutation({ mutationFn: (tried: string) => api.checkScript(tried) });
   const found = check.variables === source ? check.data : undefined;
   const fault = found && !found.ok ? labels.fault(found.message, found.line, found.column) : undefined;
@@ -97,11 +100,14 @@ function Source({ source, error, onChange }: SourceProps) {
         hint={labels.sourceHint}
         rows={Math.min(24, Math.max(8, source.split("\n").length + 1))}
         box={box}
+        script
         error={error ?? fault}
         value={source}
         onChange={onChange}
         onLeave={() => source.trim() && check.mutate(source)}
+        onCaret={setCaret}
       />
+      <Names source={source} caret={caret} box={box} onChange={onChange} />
       <p role="status" className={classes.hint}>
         {found?.ok ? labels.compiles : ""}
       </p>
@@ -123,5 +129,45 @@ function Source({ source, error, onChange }: SourceProps) {
       </div>
       {check.isError ? <ProblemView error={check.error} /> : null}
     </div>
+  );
+}
+
+interface NamesProps {
+  source: string;
+  caret: number | undefined;
+  box: RefObject<HTMLTextAreaElement | null>;
+  onChange: (source: string) => void;
+}
+
+/** What may follow the dot before the caret: the next stop of Tab, and a press puts it there. */
+function Names({ source, caret, box, onChange }: NamesProps) {
+  const servers = useServers();
+  const own = useMemo(
+    () => [
+      ...new Set(
+        servers.flatMap(({ details }) => Object.keys({ ...details?.staticData, ...details?.metrics })),
+      ),
+    ],
+    [servers],
+  );
+  const offered = caret === undefined ? undefined : completion(source, caret, own);
+  const put = (name: string) => {
+    if (!box.current || !offered || caret === undefined) return;
+    box.current.focus();
+    box.current.setRangeText(name, offered.from, caret, "end");
+    onChange(box.current.value);
+  };
+  return (
+    <fieldset className={classes.names} aria-label={labels.complete}>
+      {offered ? (
+        offered.names.map(name => (
+          <button key={name} type="button" onClick={() => put(name)}>
+            {name}
+          </button>
+        ))
+      ) : (
+        <p className={classes.hint}>{labels.completeHint}</p>
+      )}
+    </fieldset>
   );
 }
