@@ -52,6 +52,24 @@ test.describe("manage servers", () => {
     await expect(names.first()).toContainText("node-6");
   });
 
+  test("keeps its rows under the pointer, and sorts anew once it leaves", async ({ page, mock, open }) => {
+    await open("/manage/servers", "operator");
+    const names = page.getByRole("button", { name: /^Details of/ });
+    await expect(names).toHaveCount(6);
+    const table = page.getByRole("table");
+    if (await table.isVisible()) await table.getByRole("button", { name: "Load" }).click();
+    else await page.getByLabel("Sort by").selectOption("Load");
+    await expect(names.first()).toContainText("node-6");
+    await names.first().hover();
+    mock.putServer("node-3", { cpu: 99 });
+    const changed = page.getByRole("row").or(page.getByRole("listitem")).filter({ hasText: "node-3" });
+    await expect(changed).toContainText("99 %");
+    await expect(names.first()).toContainText("node-6");
+    await page.getByRole("heading", { name: "Servers", exact: true }).hover();
+    await page.getByRole("searchbox").focus();
+    await expect(names.first()).toContainText("node-3");
+  });
+
   test("shows all that is known of a server, and how to change it", async ({ page, open }) => {
     await open("/manage/servers", "operator");
     await page.getByRole("button", { name: "Details of node-3.lab.example.org" }).click();

@@ -9,6 +9,7 @@ import { Empty } from "./empty.tsx";
 import classes from "./listing.module.css";
 import { ProblemView } from "./problem.tsx";
 import { type Fields, fits, type RowOrder, rowsToCsv, sorted } from "./rows.ts";
+import { useSteady } from "./steady.ts";
 import table from "./table.module.css";
 import { useWide } from "./use-wide.ts";
 
@@ -58,12 +59,13 @@ export function Listing<T>(props: Props<T>) {
   const [order, setOrder] = useState(props.order);
   const within = groups?.find(({ key }) => key === group);
   const wide = useWide();
-  const shown = useMemo(() => {
+  const inOrder = useMemo(() => {
     const kept = (rows ?? []).filter(
       row => (within?.has(row) ?? true) && fits(columns.map(({ value }) => value(row)).join("\n"), filter),
     );
     return sorted(kept, columns, order, id);
   }, [rows, columns, within, filter, order, id]);
+  const [shown, hold] = useSteady(inOrder, id, [order.key, order.down, group, filter].join("\n"));
   const sort = (column: Column<T>) =>
     setOrder(before => ({
       key: column.key,
@@ -145,10 +147,14 @@ export function Listing<T>(props: Props<T>) {
             {text.listing.clear}
           </Button>
         </Empty>
-      ) : wide ? (
-        <Table {...props} shown={shown} by={order} onSort={sort} />
       ) : (
-        <Cards {...props} shown={shown} />
+        <div {...hold}>
+          {wide ? (
+            <Table {...props} shown={shown} by={order} onSort={sort} />
+          ) : (
+            <Cards {...props} shown={shown} />
+          )}
+        </div>
       )}
     </section>
   );

@@ -10,6 +10,7 @@ import { usePreference } from "../../preferences.ts";
 import { text } from "../../text.ts";
 import { Empty } from "../../ui/empty.tsx";
 import { ProblemView } from "../../ui/problem.tsx";
+import { useSteady } from "../../ui/steady.ts";
 import { usePageTitle } from "../../ui/title.ts";
 import { useWide } from "../../ui/use-wide.ts";
 import { arrange, type Column, type Group, inGroup, matches, type Order, toCsv } from "./list.ts";
@@ -19,6 +20,8 @@ import { ServerTable } from "./server-table.tsx";
 import classes from "./servers.module.css";
 
 const GROUPS: readonly Group[] = ["all", "online", "lost", "closed"];
+
+const idOf = ({ serverId }: Server) => serverId;
 
 export function Servers() {
   usePageTitle(text.servers.pageTitle);
@@ -32,7 +35,7 @@ export function Servers() {
   const [openId, setOpenId] = useState<string>();
   const wide = useWide();
   const table = wide && layout === "table";
-  const shown = useMemo(
+  const inOrder = useMemo(
     () =>
       arrange(
         servers.filter(server => inGroup(server, group) && matches(server, filter)),
@@ -40,6 +43,7 @@ export function Servers() {
       ),
     [servers, group, filter, order],
   );
+  const [shown, hold] = useSteady(inOrder, idOf, [order.column, order.down, group, filter].join("\n"));
   const open = servers.find(({ serverId }) => serverId === openId);
   const groups = GROUPS.map(each => ({
     value: each,
@@ -112,10 +116,14 @@ export function Servers() {
             {text.servers.clear}
           </Button>
         </Empty>
-      ) : table ? (
-        <ServerTable servers={shown} order={order} onSort={sort} onOpen={setOpenId} />
       ) : (
-        <ServerCards servers={shown} onOpen={setOpenId} />
+        <div {...hold}>
+          {table ? (
+            <ServerTable servers={shown} order={order} onSort={sort} onOpen={setOpenId} />
+          ) : (
+            <ServerCards servers={shown} onOpen={setOpenId} />
+          )}
+        </div>
       )}
       <ServerDetails server={open} onClose={() => setOpenId(undefined)} />
     </>
