@@ -40,7 +40,7 @@ export interface Mock {
     /** Each attempt to open a display, by its way. */
     dialled: string[];
     opened: { way: string; session: string; mode: string }[];
-    starts: { key: string; application?: string; command?: string; geometry?: string }[];
+    starts: { key: string; application?: string; command?: string; geometry?: string; profile?: string }[];
   };
   streams: Set<unknown>;
   putSession(part: Record<string, unknown>): { id: string };

@@ -750,6 +750,7 @@ async function startSession(mock, me, request, response, later) {
     application: wanted.application ?? "",
     command: wanted.command || commands[wanted.application] || "",
     geometry: wanted.geometry ?? "",
+    profile: wanted.profile || applications.find(({ name }) => name === wanted.application)?.profile || "",
     params: wanted.params ?? {},
   });
   const decision = {

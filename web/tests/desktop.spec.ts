@@ -303,3 +303,14 @@ test.describe("desktop", () => {
     await expect(second.getByText("This session is also open in another tab.")).toBeVisible();
   });
 });
+
+  test("opens in a second window, for another monitor", async ({ page, open, context }) => {
+    await open("/desktop/a1");
+    await expect(picture(page)).toBeVisible();
+    await press(page, "Picture");
+    const opened = context.waitForEvent("page");
+    await page.getByRole("link", { name: "Open a second window" }).click();
+    const second = await opened;
+    await expect(picture(second)).toBeVisible();
+    await expect(page.getByText("This session is also open in another tab.")).toBeVisible();
+  });

@@ -5,6 +5,7 @@ test.describe("sessions", () => {
     await open("/");
     await expect(card(page, "Thesis")).toContainText("Running, left 12 minutes ago");
     await expect(card(page, "Flow around a wing")).toContainText("Open elsewhere, 1 viewer");
+    await expect(card(page, "Flow around a wing")).toContainText("Connected: student (you)");
     await expect(card(page, "Logs")).toContainText("Unreachable since");
     await expect(card(page, "Thesis").locator("img")).toBeVisible();
     await expect(page.getByRole("article")).toHaveCount(3);

@@ -74,12 +74,14 @@ test.describe("start", () => {
     await page.getByText("Fixed").click();
     await page.getByLabel("Resolution").selectOption("1920x1080");
     await page.getByLabel("Name").fill("Watch");
+    await page.getByLabel("Profile").selectOption("gpu");
     await page.getByLabel("Server", { exact: true }).selectOption("node-2");
     await page.getByRole("button", { name: "Start", exact: true }).press("Enter");
     await expect(page.getByRole("application", { name: "Desktop of Watch" })).toBeVisible();
     expect(mock.log.starts[0]).toMatchObject({
       command: "xterm -e top",
       geometry: "1920x1080",
+      profile: "gpu",
       serverId: "node-2",
     });
   });

@@ -3,6 +3,7 @@ import "../../styles/controls.css";
 import { ActionIcon, Button, Popover, SegmentedControl, Switch, Tooltip } from "@mantine/core";
 import {
   IconActivity,
+  IconAppWindow,
   IconArrowsMaximize,
   IconArrowsMinimize,
   IconChevronDown,
@@ -34,6 +35,8 @@ export type Edge = (typeof EDGES)[number];
 
 interface Props {
   title: string;
+  /** Of this page, for a second window. */
+  address: string;
   viewer: RefObject<Viewer | undefined>;
   live: boolean;
   candidate: Candidate | undefined;
@@ -294,7 +297,7 @@ function Choice<T extends string>({ label, value, options, onChange }: ChoicePro
   );
 }
 
-function ViewPanel({ look, edge, onlyLook, onLook, onEdge }: Props) {
+function ViewPanel({ address, look, edge, onlyLook, onLook, onEdge }: Props) {
   const words = text.desktop;
   return (
     <div className={panels.panel}>
@@ -318,6 +321,20 @@ function ViewPanel({ look, edge, onlyLook, onLook, onEdge }: Props) {
         {...(onlyLook ? { description: text.sharing.viewOnly } : {})}
         onChange={event => onLook({ viewOnly: event.currentTarget.checked })}
       />
+      <div className={panels.field}>
+        <Button
+          component="a"
+          href={address}
+          target="_blank"
+          rel="noreferrer"
+          variant="default"
+          size="compact-sm"
+          leftSection={<IconAppWindow size={14} aria-hidden />}
+        >
+          {words.secondWindow}
+        </Button>
+        <p className={panels.hint}>{words.secondWindowHint}</p>
+      </div>
     </div>
   );
 }

@@ -89,6 +89,7 @@ function SessionDesktop({ id }: { id: string }) {
       {shownState.kind === "over" || session?.state === "ended" ? null : (
         <Bar
           title={title}
+          address={`/desktop/${encodeURIComponent(id)}`}
           viewer={viewer}
           live={live}
           candidate={state.kind === "live" ? state.candidate : undefined}

@@ -64,6 +64,7 @@ export function SessionCard({ session, icon, pictures, alone, renaming, onRename
         </div>
         <StateLine session={session} />
         <p className={classes.server}>{session.serverName || server?.hostname || session.serverId}</p>
+        {standing === "open" ? <Connected session={session} /> : null}
         {shared ? (
           <p className={classes.server}>
             {text.sharing.from(session.login)}, {text.sharing.mode[shared.mode].toLowerCase()}{" "}
@@ -128,6 +129,15 @@ export function SessionCard({ session, icon, pictures, alone, renaming, onRename
       </Lazily>
     </article>
   );
+}
+
+/** Who is connected, each once. */
+function Connected({ session }: { session: Session }) {
+  const me = useMe();
+  const logins = [...new Set((session.viewersList ?? []).map(({ login }) => login))];
+  if (logins.length === 0) return null;
+  const names = logins.map(login => (login === me.login ? text.sharing.you(login) : login));
+  return <p className={classes.connected}>{text.session.connected(names)}</p>;
 }
 
 interface MenuProps {

@@ -10,6 +10,8 @@ export interface StartForm {
   size: "fit" | "fixed";
   resolution: string;
   name: string;
+  /** Empty for the application's own. */
+  profile: string;
   /** Empty lets the cluster choose. */
   serverId: string;
 }
@@ -35,6 +37,7 @@ export function requestOf(form: StartForm, room: Room): StartRequest {
   return {
     ...(form.application ? { application: form.application } : { command: form.command.trim() }),
     ...(name ? { name } : {}),
+    ...(form.profile ? { profile: form.profile } : {}),
     ...(form.serverId ? { serverId: form.serverId } : {}),
     ...(form.size === "fixed"
       ? { geometry: form.resolution, params: { [FIXED_SIZE_PARAM]: "fixed" } }
@@ -44,5 +47,5 @@ export function requestOf(form: StartForm, room: Room): StartRequest {
 
 /** An application as it comes, in the size of the window. */
 export function plainStart(application: string): StartForm {
-  return { application, command: "", size: "fit", resolution: "", name: "", serverId: "" };
+  return { application, command: "", size: "fit", resolution: "", name: "", profile: "", serverId: "" };
 }

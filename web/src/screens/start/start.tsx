@@ -48,6 +48,7 @@ function StartFields({ offered }: { offered: Applications }) {
     size: "fit",
     resolution: FIXED_SIZES[1],
     name: "",
+    profile: "",
     serverId: "",
   });
   const change = (part: Partial<StartForm>) => setForm(before => ({ ...before, ...part }));
@@ -93,6 +94,7 @@ function StartFields({ offered }: { offered: Applications }) {
         value={form.name}
         onChange={event => change({ name: event.currentTarget.value })}
       />
+      <ProfileChoice offered={offered} form={form} change={change} />
       {offered.serverChoiceAllowed ? <ServerChoice form={form} change={change} /> : null}
       <div className={classes.actions}>
         <Button type="submit" size="md">
@@ -154,6 +156,24 @@ function Size({ form, change }: PartProps) {
         />
       ) : null}
     </div>
+  );
+}
+
+/** The profiles that applications here use; a command may want one of them, too. */
+function ProfileChoice({ offered, form, change }: PartProps & { offered: Applications }) {
+  const names = [...new Set(offered.applications.map(({ profile }) => profile))].filter(Boolean).sort();
+  if (names.length === 0) return null;
+  return (
+    <NativeSelect
+      label={text.start.profile}
+      description={text.start.profileHint}
+      data={[
+        { value: "", label: text.start.usualProfile },
+        ...names.map(name => ({ value: name, label: name })),
+      ]}
+      value={form.profile}
+      onChange={event => change({ profile: event.currentTarget.value })}
+    />
   );
 }
 
