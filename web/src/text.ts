@@ -497,8 +497,8 @@ export const text = {
   },
 
   allSessions: {
-    title: "Sessions of all",
-    pageTitle: "Sessions of all",
+    title: "All sessions",
+    pageTitle: "All sessions",
     filter: "Filter by name, user, server or command",
     current: (count: number) => `Current ${count}`,
     unseen: (count: number) => `Nobody there ${count}`,
@@ -532,7 +532,7 @@ export const text = {
     columns: { login: "User", sessions: "Sessions", tokens: "Sign-ins", lastSignIn: "Last sign-in" },
     empty: "Nobody is signed in",
     emptyHint: "Users show here as soon as they sign in.",
-    tokens: "Sign-ins and tokens of all",
+    tokens: "All sign-ins and tokens",
     tokensHint: "Revoking one signs its holder out at once, on every server. Sessions keep running.",
   },
 

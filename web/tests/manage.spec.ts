@@ -4,7 +4,7 @@ import { expect, expectAccessible, look, test } from "./fixtures.ts";
 test.describe("sessions of all", () => {
   test("filter, sort, group and export @look", async ({ page, mock, open }) => {
     await open("/manage/servers", "operator");
-    await page.getByRole("link", { name: "Sessions of all" }).click();
+    await page.getByRole("link", { name: "All sessions" }).click();
     await expect(page.getByText("Flow around a wing")).toBeVisible();
     await expectAccessible(page);
     await look(page, "all-sessions");
@@ -59,7 +59,7 @@ test.describe("users", () => {
     await open("/manage/users", "operator");
     const student = page.getByRole("row").or(page.getByRole("listitem")).filter({ hasText: "student" });
     await expect(student).toContainText("3");
-    await expect(page.getByRole("heading", { name: "Sign-ins and tokens of all" })).toHaveCount(0);
+    await expect(page.getByRole("heading", { name: "All sign-ins and tokens" })).toHaveCount(0);
     await expectAccessible(page);
     await look(page, "users");
   });

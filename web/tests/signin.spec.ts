@@ -36,6 +36,16 @@ test.describe("sign-in", () => {
     await expect(page.getByRole("heading", { name: "Sessions" })).toBeVisible();
   });
 
+  test("shows the password on demand, and says which the button does", async ({ page, mock }) => {
+    await page.goto(mock.url);
+    const password = page.getByLabel("Password", { exact: true });
+    await password.fill("student");
+    await page.getByRole("button", { name: "Show password" }).click();
+    await expect(password).toHaveAttribute("type", "text");
+    await page.getByRole("button", { name: "Hide password" }).click();
+    await expect(password).toHaveAttribute("type", "password");
+  });
+
   test("asks for what is missing", async ({ page, mock }) => {
     await page.goto(mock.url);
     await page.getByRole("button", { name: "Sign in" }).click();

@@ -1,10 +1,11 @@
 /** The questions of a sign-in as the server sends them, one step after the other. */
-import { Button, PasswordInput, TextInput } from "@mantine/core";
+import { Button, TextInput } from "@mantine/core";
 import { type FormEvent, type ReactNode, useEffect, useId, useRef, useState } from "react";
 import type { Conversation, Prompt } from "../api/types.ts";
 import { text } from "../text.ts";
 import { isCode } from "./code.ts";
 import classes from "./conversation.module.css";
+import { Password } from "./password.tsx";
 
 interface Props {
   conversation: Conversation;
@@ -114,10 +115,9 @@ function Question({ prompt, first, value, waiting, onChange }: QuestionProps) {
     );
   }
   return (
-    <PasswordInput
+    <Password
       {...shared}
       autoComplete={/new|again|retype/i.test(prompt.text) ? "new-password" : "current-password"}
-      visibilityToggleButtonProps={{ "aria-label": text.signIn.show, tabIndex: 0 }}
     />
   );
 }

@@ -190,7 +190,9 @@ function Actions({ session }: { session: Session }) {
       <Lazily opened={dialog === "end"}>
         <EndDialog session={session} title={title} opened={dialog === "end"} onClose={close} />
       </Lazily>
-      <Purge session={session} title={title} opened={dialog === "purge"} onClose={close} />
+      <Lazily opened={dialog === "purge"}>
+        <Purge session={session} title={title} opened={dialog === "purge"} onClose={close} />
+      </Lazily>
     </>
   );
 }

@@ -1,5 +1,5 @@
 /** Login and password, and after them whatever else the server asks. */
-import { Button, PasswordInput, TextInput, UnstyledButton } from "@mantine/core";
+import { Button, TextInput, UnstyledButton } from "@mantine/core";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { getRouteApi, useRouter } from "@tanstack/react-router";
 import { type FormEvent, useEffect, useRef, useState } from "react";
@@ -9,6 +9,7 @@ import type { Conversation, Me } from "../../api/types.ts";
 import { farewell, meQuery } from "../../me.ts";
 import { text } from "../../text.ts";
 import { ConversationForm } from "../../ui/conversation.tsx";
+import { Password } from "../../ui/password.tsx";
 import { ProblemView } from "../../ui/problem.tsx";
 import classes from "./signin.module.css";
 
@@ -144,7 +145,7 @@ function Fields(props: FieldsProps) {
         aria-invalid={missing.login ? true : undefined}
         onChange={event => onLogin(event.currentTarget.value)}
       />
-      <PasswordInput
+      <Password
         ref={passwordField}
         label={text.signIn.password}
         name="password"
@@ -155,7 +156,6 @@ function Fields(props: FieldsProps) {
         error={missing.password ?? wrong}
         aria-invalid={(missing.password ?? wrong) ? true : undefined}
         onChange={event => setPassword(event.currentTarget.value)}
-        visibilityToggleButtonProps={{ "aria-label": text.signIn.show, tabIndex: 0 }}
       />
       {method === "ssh" ? <OtherServer serverId={serverId} onServer={onServer} /> : null}
       {wait > 0 ? (
