@@ -230,6 +230,7 @@ test.describe("desktop", () => {
     await press(page, "Picture");
     await page.getByText("Left", { exact: true }).click();
     await expect(page.getByRole("toolbar")).toHaveAttribute("aria-orientation", "vertical");
+    await expect(page.getByRole("dialog", { name: "Picture" })).toBeInViewport({ ratio: 1 });
     await page.keyboard.press("Escape");
     await press(page, "Hide bar");
     await expect(page.getByRole("toolbar")).toHaveCount(0);
@@ -302,7 +303,6 @@ test.describe("desktop", () => {
     await second.goto(`${mock.url}/desktop/a1`);
     await expect(second.getByText("This session is also open in another tab.")).toBeVisible();
   });
-});
 
   test("opens in a second window, for another monitor", async ({ page, open, context }) => {
     await open("/desktop/a1");
@@ -314,3 +314,4 @@ test.describe("desktop", () => {
     await expect(picture(second)).toBeVisible();
     await expect(page.getByText("This session is also open in another tab.")).toBeVisible();
   });
+});

@@ -78,7 +78,6 @@ test.describe("sessions", () => {
     expect(asked.filter(url => !url.startsWith("blob:"))).toEqual([]);
   });
 
-  test("hide their pictures, and remember it", async ({ page, open }) => {
   test("tell all of a refusal, until it is put away", async ({ page, open }) => {
     await page.route("**/api/v1/sessions/a2/disconnect", route =>
       route.fulfill({
@@ -107,6 +106,7 @@ test.describe("sessions", () => {
     await expect(refusal).toHaveCount(0);
   });
 
+  test("hide their pictures, and remember it", async ({ page, open }) => {
     await open("/");
     await expect(card(page, "Thesis").locator("img")).toBeVisible();
     await page.getByRole("button", { name: "Hide pictures" }).click();

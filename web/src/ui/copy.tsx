@@ -9,11 +9,13 @@ interface Props {
   /** Read at the click. */
   value: () => string;
   label?: string;
+  /** What the reader came for, rather than something beside it. */
+  main?: boolean;
 }
 
 const SHOWN_MS = 2_000;
 
-export function CopyButton({ value, label = text.common.copy }: Props) {
+export function CopyButton({ value, label = text.common.copy, main = false }: Props) {
   const [done, setDone] = useState(false);
   useEffect(() => {
     if (!done) return;
@@ -30,7 +32,11 @@ export function CopyButton({ value, label = text.common.copy }: Props) {
   };
   const Icon = done ? IconCheck : IconCopy;
   return (
-    <Button variant="default" size="compact-sm" leftSection={<Icon size={14} aria-hidden />} onClick={copy}>
+    <Button
+      {...(main ? {} : { variant: "default", size: "compact-sm" })}
+      leftSection={<Icon size={14} aria-hidden />}
+      onClick={copy}
+    >
       <span aria-live="polite">{done ? text.common.copied : label}</span>
     </Button>
   );

@@ -10,7 +10,7 @@ import {
   IconStack2,
 } from "@tabler/icons-react";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { Link, Outlet, useNavigate } from "@tanstack/react-router";
+import { Link, Outlet, useLocation, useNavigate } from "@tanstack/react-router";
 import { lazy, useState } from "react";
 import { api } from "../api/client.ts";
 import { toProblem } from "../api/problem.ts";
@@ -69,9 +69,16 @@ function SystemLink() {
     queryFn: ({ signal }) => api.system("global", signal).then(() => true),
     staleTime: Number.POSITIVE_INFINITY,
   });
+  // Its two scopes are two addresses: both are this part of the client.
+  const here = useLocation({ select: ({ pathname }) => pathname.startsWith("/system") });
   if (settings.isPending || (settings.isError && toProblem(settings.error).status === 404)) return null;
   return (
-    <Link to="/system/$scope" params={{ scope: "global" }} className={classes.link}>
+    <Link
+      to="/system/$scope"
+      params={{ scope: "global" }}
+      className={classes.link}
+      aria-current={here ? "page" : undefined}
+    >
       <IconSettings size={18} stroke={1.7} aria-hidden />
       <span>{text.shell.system}</span>
     </Link>

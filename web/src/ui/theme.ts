@@ -67,7 +67,7 @@ export const theme = createTheme({
         label: classes.segmentLabel ?? "",
       },
     },
-    Switch: { classNames: { track: classes.track ?? "" } },
+    Switch: { classNames: { track: classes.track ?? "", description: classes.beside ?? "" } },
     Modal: {
       defaultProps: {
         centered: true,

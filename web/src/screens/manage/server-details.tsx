@@ -42,7 +42,7 @@ function Details({ server }: { server: Server }) {
   const rows: [string, ReactNode][] = [
     [words.columns.seen, <Seen key="seen" server={server} />],
     [words.columns.load, <Load key="load" server={server} />],
-    [words.loadavg, details.loadavg?.map(value => value.toFixed(2)).join("  ") ?? "–"],
+    [words.loadavg, (server.online && details.loadavg?.map(value => value.toFixed(2)).join("  ")) || "–"],
     [words.columns.memory, <Memory key="memory" server={server} />],
     [words.columns.logins, details.loggedInUsers ?? 0],
     [words.uptime, upSince ? <When key="uptime" at={upSince} as="clock" /> : "–"],
@@ -126,7 +126,7 @@ function Switches({ server }: { server: Server }) {
         <dd>{value(details?.logins)}</dd>
       </dl>
       <p className={classes.managed}>
-        {words.managedBy}. {words.managedHint} <code>{command}</code> <CopyButton value={() => command} />
+        {words.switchesHint} <code>{command}</code> <CopyButton value={() => command} />
       </p>
     </section>
   );

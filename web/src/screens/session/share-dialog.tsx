@@ -162,9 +162,9 @@ function LinkMade({ url, onDone }: { url: string; onDone: () => void }) {
       />
       <div className={dialog.actions}>
         <Button variant="default" onClick={onDone}>
-          {text.common.close}
+          {words.linkDone}
         </Button>
-        <CopyButton value={() => url} label={words.copyLink} />
+        <CopyButton value={() => url} label={words.copyLink} main />
       </div>
     </div>
   );

@@ -1,5 +1,5 @@
 /** Sign-in: the cluster's name, its message, and the ways in that it offers, in its order. */
-import { Button, Skeleton } from "@mantine/core";
+import { Button, Skeleton, UnstyledButton } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
 import { useState } from "react";
@@ -92,9 +92,9 @@ function Ways({ info }: { info: Info | undefined }) {
       {talking
         ? null
         : others.map(other => (
-            <Button key={other} variant="subtle" size="compact-sm" onClick={() => choose(other)}>
+            <UnstyledButton key={other} className={classes.more} onClick={() => choose(other)}>
               {text.signIn.instead[other]}
-            </Button>
+            </UnstyledButton>
           ))}
       {providerFirst ? null : or}
       {providerFirst ? null : button}

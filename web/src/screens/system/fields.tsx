@@ -114,6 +114,7 @@ interface WordProps {
   hint?: string;
   value: string;
   error?: string | undefined;
+  /** A name or a size in a row with others. */
   mono?: boolean;
   onChange: (value: string) => void;
 }
@@ -128,7 +129,7 @@ export function Word({ label, hint, value, error, mono = false, onChange }: Word
       aria-invalid={error ? true : undefined}
       autoComplete="off"
       spellCheck={false}
-      {...(mono ? { classNames: { input: classes.mono ?? "" } } : {})}
+      {...(mono ? { classNames: { input: classes.mono ?? "" }, inputWrapperOrder: [...HINT_BELOW] } : {})}
       onChange={event => onChange(event.currentTarget.value)}
     />
   );
@@ -166,6 +167,7 @@ export function Minutes({
     <TextInput
       label={label}
       description={hint}
+      inputWrapperOrder={[...HINT_BELOW]}
       type="number"
       min={0}
       step="any"
@@ -187,6 +189,7 @@ export function Whole({
     <TextInput
       label={label}
       description={hint}
+      inputWrapperOrder={[...HINT_BELOW]}
       type="number"
       step={1}
       value={String(value)}

@@ -105,7 +105,7 @@ export function RolesSection({ draft, change }: SectionProps) {
   return (
     <>
       <p className={classes.hint}>{labels.rolesHint}</p>
-      <div className={classes.grid}>
+      <div className={classes.pairs}>
         {(["adminUsers", "adminGroups", "managerUsers", "managerGroups"] as const).map(key => (
           <Lines key={key} label={labels.names[key]} value={list(roles, key)} onChange={set(key)} />
         ))}
