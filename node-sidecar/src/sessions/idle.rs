@@ -1,8 +1,8 @@
 //! Rules of the session profiles about idleness: viewers who do nothing leave, sessions that nobody views end.
 //!
 //! Both are told before: in the session's record, where the web client shows it, and whoever types, comes or
-//! answers (see [`Sessions::stay_here`]) makes the clock begin anew. When this process was away, or the clock of
-//! the host was set, nobody could answer: what is due then is announced first.
+//! answers (see [`Sessions::stay_here`]) makes the clock begin anew. Nothing is carried out that was not announced in
+//! time: where a limit was changed, or this process was away, what is due is announced first.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -27,9 +27,11 @@ const LOOK: Duration = Duration::from_secs(2);
 const IDLE: SignedDuration = SignedDuration::from_mins(1);
 /// Longest time between a warning and what it warns of: a third of the limit, but no more than this.
 const NOTICE: u64 = 300;
+/// A warning may come so much later than it should, but no more than half of its time.
+const LATE: u64 = 10;
 /// Pause after a session that could not be ended.
 const AGAIN: Duration = Duration::from_secs(30);
-/// The clock of the host was set, or the host slept, when more time than this is missing between two looks.
+/// The clock of the host was set, the host slept, or this process did, when more time than this lies between two looks.
 const JUMP: SignedDuration = SignedDuration::from_secs(30);
 
 /// What the rules say of a session at one moment.
@@ -39,6 +41,8 @@ struct Outlook {
     ends: Option<Planned>,
     warning: Option<Planned>,
     due: Option<Due>,
+    /// The limit, when nobody was told of it in time to answer: its end has to be put off.
+    unannounced: Option<u64>,
 }
 
 /// What is due, and the words for whom it concerns.
@@ -54,20 +58,34 @@ fn seconds(number: u64) -> SignedDuration {
 
 /// Time between a warning and what it warns of.
 fn notice(limit: u64) -> u64 {
-    (limit / 3).min(NOTICE)
+    (limit / 3).clamp(1, NOTICE)
 }
 
 /// A limit that begins at a moment.
 struct Limit {
     at: Timestamp,
     warn: Timestamp,
+    seconds: u64,
 }
 
 impl Limit {
     fn new(since: Timestamp, limit: u64) -> Option<Self> {
         let at = (limit > 0).then(|| since.checked_add(seconds(limit)).ok())??;
         let warn = at - seconds(notice(limit));
-        Some(Self { at, warn })
+        Some(Self {
+            at,
+            warn,
+            seconds: limit,
+        })
+    }
+
+    /// Its seconds, when it is near and neither was told before nor leaves the time to answer from now on.
+    fn unannounced(&self, told: Option<&Planned>, now: Timestamp) -> Option<u64> {
+        let notice = notice(self.seconds);
+        let least = notice - LATE.min(notice / 2);
+        let in_time = self.at - seconds(least) >= now;
+        let told = told.is_some_and(|told| told.at <= self.at);
+        (now >= self.warn && !told && !in_time).then_some(self.seconds)
     }
 
     fn planned(&self, text: &str) -> Planned {
@@ -106,12 +124,14 @@ fn viewed(own: &OwnSession, profile: &Profile, typed: Timestamp, now: Timestamp)
         if now >= idle.at {
             let why = format!("Nothing was typed for {limit}. The session goes on.");
             outlook.due = Some(Due::Disconnect(why));
-        } else if now >= idle.warn {
+        }
+        if now >= idle.warn {
             let text = format!(
                 "Whoever types nothing for {limit} is disconnected. The session goes on then."
             );
             outlook.warning = Some(idle.planned(&text));
         }
+        outlook.unannounced = idle.unannounced(own.record.warning.as_ref(), now);
     }
     outlook
 }
@@ -131,9 +151,11 @@ fn unviewed(own: &OwnSession, profile: &Profile, now: Timestamp) -> Outlook {
         if now >= end.at {
             let why = format!("Nobody looked at it for {}.", words(limit));
             outlook.due = Some(Due::End(why));
-        } else if now >= end.warn {
+        }
+        if now >= end.warn {
             outlook.warning = Some(end.planned(&text));
         }
+        outlook.unannounced = end.unannounced(record.warning.as_ref(), now);
         outlook.ends = Some(end.planned(&text));
     }
     outlook
@@ -174,6 +196,17 @@ fn words(seconds: u64) -> String {
     format!("{number} {unit}{plural}")
 }
 
+/// What lies between two looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Gap {
+    /// No more than there should be.
+    Usual,
+    /// This process was stopped meanwhile: nobody could answer.
+    Away,
+    /// The clock has jumped ahead.
+    Jump,
+}
+
 /// Notices when time has passed in which this process could not look.
 #[derive(Debug)]
 struct Steady {
@@ -187,12 +220,18 @@ impl Steady {
         }
     }
 
-    /// Whether the clock has jumped ahead since the last call.
-    fn jumped(&mut self, at: Instant, now: Timestamp) -> bool {
+    /// What lies between the last call and this one.
+    fn look(&mut self, at: Instant, now: Timestamp) -> Gap {
         let passed = SignedDuration::try_from(at.duration_since(self.last.0)).unwrap_or_default();
         let jumped = now.duration_since(self.last.1) - passed > JUMP;
         self.last = (at, now);
-        jumped
+        if jumped {
+            Gap::Jump
+        } else if passed > JUMP {
+            Gap::Away
+        } else {
+            Gap::Usual
+        }
     }
 }
 
@@ -201,7 +240,7 @@ pub(super) async fn run(sessions: Sessions, shutdown: Shutdown) {
     let mut ticks = tokio::time::interval(LOOK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut steady = Steady::new(clock::now());
-    sessions.announce_overdue(clock::now());
+    sessions.take_back_overdue(clock::now());
     let mut tried: HashMap<SessionId, Instant> = HashMap::new();
     let mut noticed: HashMap<SessionId, Timestamp> = HashMap::new();
     loop {
@@ -209,9 +248,13 @@ pub(super) async fn run(sessions: Sessions, shutdown: Shutdown) {
             () = shutdown.triggered() => return,
             _ = ticks.tick() => {
                 let now = clock::now();
-                if steady.jumped(Instant::now(), now) {
-                    tracing::warn!("the clock has jumped ahead: the limits of idle sessions begin anew");
-                    sessions.begin_anew(now);
+                match steady.look(Instant::now(), now) {
+                    Gap::Usual => {}
+                    Gap::Away => sessions.take_back_overdue(now),
+                    Gap::Jump => {
+                        tracing::warn!("the clock has jumped ahead: the limits of idle sessions begin anew");
+                        sessions.begin_anew(now);
+                    }
                 }
                 sessions.sweep_shares(now);
                 tried.retain(|_, at| at.elapsed() < AGAIN);
@@ -235,12 +278,17 @@ impl Sessions {
             .cloned()
             .collect();
         noticed.retain(|id, _| live.iter().any(|own| own.record.id == *id));
-        for own in live {
+        for mut own in live {
             let Some(profile) = current.profile(&own.record.profile) else {
                 continue;
             };
             let id = own.record.id.clone();
-            let outlook = outlook(&own, &profile, self.inner.viewers.last_input(&id), now);
+            let last_input = self.inner.viewers.last_input(&id);
+            let mut outlook = outlook(&own, &profile, last_input, now);
+            if let Some(limit) = outlook.unannounced {
+                own = self.put_off(own, limit, now);
+                outlook = self::outlook(&own, &profile, last_input, now);
+            }
             self.note(&own.record, &outlook);
             if let Some((text, seconds)) = news(noticed, &id, outlook.warning.as_ref(), now) {
                 self.notice(&own, text, seconds);
@@ -324,19 +372,24 @@ impl Sessions {
         });
     }
 
-    /// Gives sessions whose end became due while this process was away the time between warning and end.
-    fn announce_overdue(&self, now: Timestamp) {
-        let current = self.inner.parts.configuration.current();
-        let live: Vec<OwnSession> = lock(&self.inner.registry).iter().cloned().collect();
-        for own in live {
-            let Some(profile) = current.profile(&own.record.profile) else {
-                continue;
-            };
-            if let Some(Due::End(_)) = outlook(&own, &profile, None, now).due {
-                let limit = profile.end_disconnected_seconds;
-                let as_if = now - seconds(limit - notice(limit));
-                self.edit(&own.record.id, |own| own.stayed = Some(as_if));
-            }
+    /// Leaves the whole time between warning and end to whoever may answer.
+    fn put_off(&self, mut own: OwnSession, limit: u64, now: Timestamp) -> OwnSession {
+        let as_if = now - seconds(limit - notice(limit));
+        own.stayed = Some(as_if);
+        self.edit(&own.record.id, |own| own.stayed = Some(as_if));
+        own
+    }
+
+    /// Warnings of what became due while this process was away count for nothing: nobody could answer them.
+    fn take_back_overdue(&self, now: Timestamp) {
+        let overdue = |own: &&OwnSession| own.record.warning.as_ref().is_some_and(|w| w.at <= now);
+        let told: Vec<SessionId> = lock(&self.inner.registry)
+            .iter()
+            .filter(overdue)
+            .map(|own| own.record.id.clone())
+            .collect();
+        for id in told {
+            self.edit(&id, |own| own.record.warning = None);
         }
     }
 
@@ -434,20 +487,64 @@ mod tests {
     }
 
     #[test]
+    fn what_was_not_announced_in_time_is_put_off() {
+        let mut own = own();
+        let early = |own: &OwnSession, limit, now| {
+            let outlook = outlook(own, &profile(0, limit), None, at(now));
+            outlook.unannounced
+        };
+        assert_eq!(early(&own, 3600, 3299), None, "far away");
+        assert_eq!(early(&own, 3600, 3310), None, "a look may be late");
+        assert_eq!(early(&own, 3600, 3311), Some(3600), "too late to answer");
+        assert_eq!(early(&own, 1800, 3000), Some(1800), "a limit was lowered");
+        assert_eq!(early(&own, 0, 3000), None, "no limit");
+        let told = |second| {
+            let text = String::new();
+            Some(Planned {
+                at: at(second),
+                text,
+            })
+        };
+        own.record.warning = told(3600);
+        assert_eq!(early(&own, 3600, 3599), None);
+        assert_eq!(early(&own, 3600, 9000), None, "told, and due");
+        assert_eq!(early(&own, 1800, 3400), Some(1800), "told of a later end");
+        own.stayed = Some(at(3400 - 1800 + 300));
+        own.record.warning = told(3700);
+        let put_off = outlook(&own, &profile(0, 1800), None, at(3700));
+        assert!(matches!(put_off.due, Some(Due::End(_))), "{put_off:?}");
+        assert_eq!(put_off.unannounced, None);
+    }
+
+    #[test]
+    fn viewers_are_told_before_a_new_limit_sends_them_away() {
+        let mut own = own();
+        let rule = profile(900, 0);
+        let typed = Some(at(0));
+        let seen = outlook(&own, &rule, typed, at(5000));
+        assert!(seen.due.is_some());
+        assert_eq!(seen.unannounced, Some(900));
+        own.stayed = Some(at(5000 - 900 + 300));
+        let told = outlook(&own, &rule, typed, at(5000));
+        assert_eq!((told.due, told.unannounced), (None, None));
+        own.record.warning = told.warning;
+        assert_eq!(own.record.warning.as_ref().map(|w| w.at), Some(at(5300)));
+        assert!(outlook(&own, &rule, typed, at(5300)).due.is_some());
+    }
+
+    #[test]
     fn a_clock_that_is_set_ends_nothing() {
         let start = Instant::now();
         let mut steady = Steady {
             last: (start, at(0)),
         };
         let later = |seconds| start + Duration::from_secs(seconds);
-        assert!(!steady.jumped(later(2), at(2)));
-        assert!(
-            !steady.jumped(later(602), at(602)),
-            "a long pause is no jump"
-        );
-        assert!(steady.jumped(later(604), at(86_400)));
-        assert!(!steady.jumped(later(606), at(86_402)));
-        assert!(!steady.jumped(later(608), at(10)), "back is not ahead");
+        assert_eq!(steady.look(later(2), at(2)), Gap::Usual);
+        assert_eq!(steady.look(later(602), at(602)), Gap::Away);
+        assert_eq!(steady.look(later(604), at(86_400)), Gap::Jump);
+        assert_eq!(steady.look(later(606), at(86_402)), Gap::Usual);
+        let back = steady.look(later(608), at(10));
+        assert_eq!(back, Gap::Usual, "back is not ahead");
     }
 
     #[test]

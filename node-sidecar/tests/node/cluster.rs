@@ -22,12 +22,19 @@ use fastx_node::ssh::Target;
 use crate::manager::Manager;
 
 /// Waits until something is so, or fails with what was seen last.
-pub(crate) async fn eventually<T, F>(what: &str, mut look: impl FnMut() -> F) -> T
+pub(crate) async fn eventually<T, F>(what: &str, look: impl FnMut() -> F) -> T
+where
+    F: Future<Output = Result<T, String>>,
+{
+    within(Duration::from_secs(15), what, look).await
+}
+
+/// The same for what may take so long.
+pub(crate) async fn within<T, F>(limit: Duration, what: &str, mut look: impl FnMut() -> F) -> T
 where
     F: Future<Output = Result<T, String>>,
 {
     let mut last = String::new();
-    let limit = Duration::from_secs(15);
     let waiting = async {
         let mut ticks = tokio::time::interval(Duration::from_millis(20));
         loop {

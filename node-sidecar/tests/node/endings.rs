@@ -1,11 +1,18 @@
 //! Ends by rule: announced, answered, carried out; and records that are purged.
 
+use std::time::Duration;
+
 use axum::http::Method;
+use fastx_lifecycle::clock;
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use crate::cluster::{Cluster, TestNode, eventually};
+use crate::cluster::{Cluster, TestNode, eventually, within};
 use crate::http::Client;
 use crate::viewer::Viewer;
+
+/// Longer than any limit here: what is waited for comes when its limit is over.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Waits until the session looks like this to a client.
 async fn until(
@@ -15,7 +22,7 @@ async fn until(
     what: &str,
     wanted: impl Fn(&Value) -> bool,
 ) -> Value {
-    eventually(what, || async {
+    within(PATIENCE, what, || async {
         let answer = client.get(node, &format!("sessions/{id}")).await.json();
         let session = answer["session"].clone();
         if wanted(&session) {
@@ -30,7 +37,7 @@ async fn until(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_abandoned_session_is_announced_can_be_kept_and_ends() {
     let mut cluster = Cluster::new().await;
-    cluster.part.profiles[0].end_disconnected_seconds = 12;
+    cluster.part.profiles[0].end_disconnected_seconds = 30;
     let node = cluster.node("a", &["ada", "bob"]).await;
     let (ada, bob) = (
         Client::program(&node, "ada").await,
@@ -41,14 +48,14 @@ async fn an_abandoned_session_is_announced_can_be_kept_and_ends() {
         s["warning"].is_object()
     })
     .await;
-    assert_eq!(session["limits"]["endDisconnectedSeconds"], 12);
+    assert_eq!(session["limits"]["endDisconnectedSeconds"], 30);
     assert_eq!(session["limits"]["clipboard"], "both");
     assert_eq!(session["endsAt"], session["warning"]["at"]);
     assert!(
         session["endsReason"]
             .as_str()
             .unwrap()
-            .contains("12 seconds")
+            .contains("30 seconds")
     );
     assert!(session["idleSince"].is_string());
     let stranger = bob
@@ -66,7 +73,7 @@ async fn an_abandoned_session_is_announced_can_be_kept_and_ends() {
         "{kept}"
     );
     let ended = until(&ada, &node, id, "it ends", |s| s["state"] == "ended").await;
-    assert_eq!(ended["endReason"], "Nobody looked at it for 12 seconds.");
+    assert_eq!(ended["endReason"], "Nobody looked at it for 30 seconds.");
     assert_eq!((ended.get("endsAt"), ended.get("warning")), (None, None));
     let late = ada
         .post(&node, &format!("sessions/{id}/stay"), json!({}))
@@ -75,9 +82,40 @@ async fn an_abandoned_session_is_announced_can_be_kept_and_ends() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_limit_that_is_lowered_is_announced_before_it_ends_a_session() {
+    let mut cluster = Cluster::new().await;
+    let node = cluster.node("a", &["ada"]).await;
+    let ada = Client::program(&node, "ada").await;
+    let id = "00000000000000aa";
+    let hours_ago = clock::now() - SignedDuration::from_hours(3);
+    let old = json!({
+        "id": id, "login": "ada", "name": "n", "command": "xterm", "profile": "small", "geometry": "640x480",
+        "state": "running", "display": ":1", "started": hours_ago, "changed": hours_ago
+    });
+    node.link.play(serde_json::from_value(old).unwrap());
+    until(&ada, &node, id, "it is there", |s| s["state"] == "running").await;
+    cluster.part.profiles[0].end_disconnected_seconds = 3600;
+    cluster.configure().await;
+    let told = until(&ada, &node, id, "its end is announced", |s| {
+        s["warning"].is_object() || s["state"] != "running"
+    })
+    .await;
+    assert_eq!(told["state"], "running", "{told}");
+    let left: jiff::Timestamp = told["endsAt"].as_str().unwrap().parse().unwrap();
+    let left = left.duration_since(clock::now());
+    let minutes = SignedDuration::from_mins;
+    assert!(left > minutes(3) && left <= minutes(5), "{left}");
+    let kept = ada
+        .post(&node, &format!("sessions/{id}/stay"), json!({}))
+        .await;
+    assert_eq!(kept.status, 200, "{kept:?}");
+    assert_eq!(kept.json()["session"].get("warning"), None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_types_nothing_is_warned_and_disconnected() {
     let mut cluster = Cluster::new().await;
-    cluster.part.profiles[0].disconnect_idle_seconds = 12;
+    cluster.part.profiles[0].disconnect_idle_seconds = 30;
     let node = cluster.node("a", &["ada"]).await;
     let ada = Client::program(&node, "ada").await;
     let id = &ada.terminal(&node).await;
@@ -95,7 +133,7 @@ async fn whoever_types_nothing_is_warned_and_disconnected() {
     let (code, reason) = viewer.closed_why().await;
     assert_eq!(code, 4408);
     assert!(
-        reason.contains("Nothing was typed for 12 seconds"),
+        reason.contains("Nothing was typed for 30 seconds"),
         "{reason}"
     );
     let session = until(&ada, &node, id, "nobody looks", |s| s["viewers"] == 0).await;

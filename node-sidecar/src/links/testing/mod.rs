@@ -126,6 +126,13 @@ impl FakeLink {
         }
     }
 
+    /// Has this session from now on, as though it had started it before, and reports it.
+    pub fn play(&self, session: LinkSession) {
+        let id = session.start.id.clone();
+        lock(&self.desktop.sessions).insert(id, FakeSession::new(session.clone()));
+        self.desktop.report(session);
+    }
+
     /// Scripts that were to be run, in order.
     pub fn events(&self) -> Vec<Happened> {
         lock(&self.desktop.events).clone()
@@ -144,6 +151,16 @@ impl FakeLink {
     /// Makes every further start fail with this problem, or lets them succeed again.
     pub fn refuse_starts(&self, problem: Option<Problem>) {
         *lock(&self.desktop.refusal) = problem;
+    }
+}
+
+impl FakeSession {
+    fn new(session: LinkSession) -> Self {
+        Self {
+            session,
+            inputs: Arc::default(),
+            viewers: Vec::new(),
+        }
     }
 }
 
@@ -167,22 +184,18 @@ impl Desktop {
         let mut sessions = lock(&self.sessions);
         let number = sessions.len() + 1;
         let now = clock::now();
-        let entry = sessions
-            .entry(start.id.clone())
-            .or_insert_with(|| FakeSession {
-                session: LinkSession {
-                    start,
-                    state: SessionState::Running,
-                    display: format!(":{number}"),
-                    display_pid: 1000 + u32::try_from(number).unwrap_or(0),
-                    display_started: 1,
-                    started: now,
-                    changed: now,
-                    end_reason: String::new(),
-                },
-                inputs: Arc::default(),
-                viewers: Vec::new(),
-            });
+        let entry = sessions.entry(start.id.clone()).or_insert_with(|| {
+            FakeSession::new(LinkSession {
+                start,
+                state: SessionState::Running,
+                display: format!(":{number}"),
+                display_pid: 1000 + u32::try_from(number).unwrap_or(0),
+                display_started: 1,
+                started: now,
+                changed: now,
+                end_reason: String::new(),
+            })
+        });
         with_session(&entry.session)
     }
 
