@@ -9,6 +9,8 @@ use jiff::{SignedDuration, Timestamp};
 const FRESH: SignedDuration = SignedDuration::from_secs(30);
 /// Most tokens that are remembered.
 const LIMIT: usize = 10_000;
+/// How long a revocation is remembered: an answer that was on its way before it is older than it.
+const REMEMBERED: SignedDuration = SignedDuration::from_mins(2);
 
 #[derive(Debug, Clone)]
 struct Entry {
@@ -33,6 +35,8 @@ pub(super) enum Known {
 #[derive(Debug, Default)]
 pub(super) struct Cache {
     entries: HashMap<String, Entry>,
+    /// Tokens whose end was heard of a moment ago, and when.
+    revoked: HashMap<String, Timestamp>,
 }
 
 impl Cache {
@@ -49,8 +53,11 @@ impl Cache {
         }
     }
 
-    /// A manager has just said that this token is valid.
-    pub(super) fn put(&mut self, record: TokenRecord, now: Timestamp) {
+    /// A manager has just said that this token is valid; false when its end was heard of meanwhile.
+    pub(super) fn put(&mut self, record: TokenRecord, now: Timestamp) -> bool {
+        if self.is_revoked(&record.jti, now) {
+            return false;
+        }
         if self.entries.len() >= LIMIT {
             self.entries.retain(|_, e| e.record.expires > now);
         }
@@ -63,13 +70,32 @@ impl Cache {
             current: true,
         };
         self.entries.insert(entry.record.jti.clone(), entry);
+        true
     }
 
-    /// These tokens are no longer valid.
-    pub(super) fn revoke(&mut self, jtis: &[String]) {
+    /// These tokens are no longer valid, whatever an answer says that is still on its way.
+    pub(super) fn revoke(&mut self, jtis: &[String], now: Timestamp) {
+        if self.revoked.len() + jtis.len() > LIMIT {
+            self.revoked
+                .retain(|_, at| now.duration_since(*at) <= REMEMBERED);
+        }
         for jti in jtis {
             self.entries.remove(jti);
+            if self.revoked.len() < LIMIT {
+                self.revoked.insert(jti.clone(), now);
+            }
         }
+    }
+
+    /// Whether the end of this token was heard of a moment ago.
+    pub(super) fn is_revoked(&self, jti: &str, now: Timestamp) -> bool {
+        let heard = self.revoked.get(jti);
+        heard.is_some_and(|at| now.duration_since(*at) <= REMEMBERED)
+    }
+
+    /// A manager does not list this token.
+    pub(super) fn forget(&mut self, jti: &str) {
+        self.entries.remove(jti);
     }
 
     /// A revocation may have been missed: nothing counts as fresh any more.
@@ -120,10 +146,23 @@ mod tests {
         let mut cache = Cache::default();
         cache.put(record("x"), at(0));
         cache.put(record("y"), at(0));
-        cache.revoke(&["x".to_owned()]);
+        cache.revoke(&["x".to_owned()], at(0));
         assert_eq!(cache.get("x", at(1)), Known::Unknown);
         cache.doubt();
         assert!(matches!(cache.get("y", at(1)), Known::Before(..)));
+    }
+
+    #[test]
+    fn an_answer_older_than_a_revocation_is_not_believed() {
+        let mut cache = Cache::default();
+        cache.revoke(&["x".to_owned()], at(10));
+        assert!(!cache.put(record("x"), at(9)), "asked before, heard after");
+        assert_eq!(cache.get("x", at(11)), Known::Unknown);
+        assert!(cache.is_revoked("x", at(130)));
+        assert!(!cache.is_revoked("x", at(131)), "no answer is that late");
+        assert!(cache.put(record("y"), at(11)));
+        cache.forget("y");
+        assert!(cache.put(record("y"), at(12)), "listed later after all");
     }
 
     #[test]
@@ -131,7 +170,11 @@ mod tests {
         let mut cache = Cache::default();
         for n in 0..=LIMIT {
             cache.put(record(&n.to_string()), at(0));
+            cache.revoke(&[format!("old {n}")], at(0));
         }
         assert!(cache.entries.len() <= LIMIT);
+        assert_eq!(cache.revoked.len(), LIMIT);
+        cache.revoke(&["new".to_owned()], at(500));
+        assert_eq!(cache.revoked.len(), 1, "old ones make room");
     }
 }

@@ -232,7 +232,7 @@ impl Logins {
             .transport
             .store(Operation::TokenRevoke, &request)
             .await?;
-        self.forget(vec![user.jti.clone()]);
+        self.revoked(vec![user.jti.clone()]);
         Ok(())
     }
 
@@ -260,8 +260,13 @@ impl Logins {
         (!key.is_empty()).then_some(key)
     }
 
-    fn forget(&self, jtis: Vec<String>) {
-        lock(&self.inner.cache).revoke(&jtis);
+    /// Somebody has ended these: an answer of before that is still on its way counts for nothing.
+    fn revoked(&self, jtis: Vec<String>) {
+        lock(&self.inner.cache).revoke(&jtis, clock::now());
+        self.ended(jtis);
+    }
+
+    fn ended(&self, jtis: Vec<String>) {
         {
             let mut issued = lock(&self.inner.issued);
             for jti in &jtis {
@@ -285,14 +290,22 @@ impl Logins {
             .transport
             .store(Operation::TokenCheck, &request)
             .await;
+        let over = || Err(Problem::unauthenticated("The login has ended."));
+        if lock(&self.inner.cache).is_revoked(jti, clock::now()) {
+            return over();
+        }
         match (answer, known) {
             (Ok(TokenAnswer { token: Some(record) }), _) => {
-                lock(&self.inner.cache).put(record.clone(), now);
-                Ok(record)
+                if lock(&self.inner.cache).put(record.clone(), now) {
+                    Ok(record)
+                } else {
+                    over()
+                }
             }
             (Ok(TokenAnswer { token: None }), _) => {
-                self.forget(vec![jti.to_owned()]);
-                Err(Problem::unauthenticated("The login has ended."))
+                lock(&self.inner.cache).forget(jti);
+                self.ended(vec![jti.to_owned()]);
+                over()
             }
             (Err(problem), Known::Before(record, age)) if is_away(&problem) => {
                 let grace = self.inner.configuration.current().cluster.offline_grace_seconds;

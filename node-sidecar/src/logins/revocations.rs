@@ -45,7 +45,7 @@ async fn listen(logins: &Logins, bus: &Bus, backoff: &mut Backoff) -> Option<()>
                 lock(&logins.inner.cache).doubt();
             }
             message = revocations.next() => match message?.body::<Revoked>() {
-                Ok(revoked) => logins.forget(revoked.jtis),
+                Ok(revoked) => logins.revoked(revoked.jtis),
                 Err(problem) => {
                     tracing::warn!(%problem, "a revocation cannot be read");
                     lock(&logins.inner.cache).doubt();

@@ -64,7 +64,7 @@ impl Logins {
             .transport
             .store(Operation::TokenRevoke, &request)
             .await?;
-        self.forget(vec![jti.to_owned()]);
+        self.revoked(vec![jti.to_owned()]);
         Ok(())
     }
 
