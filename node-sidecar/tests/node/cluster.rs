@@ -18,6 +18,7 @@ use fastx_node::links::launch::Passwordless;
 use fastx_node::links::testing::FakeLink;
 use fastx_node::node::Node;
 use fastx_node::ssh::Target;
+use tokio::task::JoinHandle;
 
 use crate::manager::Manager;
 
@@ -59,7 +60,17 @@ pub(crate) struct TestNode {
     pub(crate) node: Node,
     pub(crate) link: FakeLink,
     pub(crate) shutdown: Shutdown,
+    pub(crate) running: JoinHandle<()>,
     pub(crate) dir: PathBuf,
+}
+
+impl TestNode {
+    /// Ends the process of the node: nothing of it writes any more after that.
+    pub(crate) async fn stop(&mut self) {
+        self.shutdown.trigger();
+        let ended = tokio::time::timeout(Duration::from_secs(30), &mut self.running).await;
+        ended.expect("the node ends").unwrap();
+    }
 }
 
 /// The cluster. `ada` and `bob` are users, `max` is a manager and `eva` an admin by group.
@@ -205,7 +216,7 @@ impl Cluster {
             .await
             .unwrap();
         let (addr, node) = (app.web_addr, app.node.clone());
-        tokio::spawn(app.run());
+        let running = tokio::spawn(app.run());
         let uid = rustix::process::geteuid().as_raw();
         eventually("the node lets its user's link in", || async {
             let known = node
@@ -233,6 +244,7 @@ impl Cluster {
             node,
             link,
             shutdown,
+            running,
             dir,
         }
     }

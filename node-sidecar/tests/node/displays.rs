@@ -23,7 +23,7 @@ async fn viewers(client: &Client, node: &TestNode, id: &str, wanted: u64) -> Val
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_ticket_opens_the_display_once() {
     let mut cluster = Cluster::new().await;
-    let node = cluster.node("a", &["ada"]).await;
+    let mut node = cluster.node("a", &["ada"]).await;
     let ada = Client::browser(&node, "ada").await;
     let id = ada.start(&node, "").await;
     let ways = ada.ways(&node, &id, "control").await;
@@ -51,7 +51,7 @@ async fn a_ticket_opens_the_display_once() {
     assert!(session["lastConnect"].is_string() && session["lastDisconnect"].is_string());
 
     // Also after a restart of the node: used ones are on disk.
-    node.shutdown.trigger();
+    node.stop().await;
     let again = cluster.start(&node.id).await;
     let mut third = Viewer::open(&again, &id, ticket).await;
     assert_eq!(third.closed().await, 4401);

@@ -196,7 +196,7 @@ async fn sessions_outlive_the_node_process_and_its_memory() {
     let ada = Client::program(&node, "ada").await;
     let (kept, ended) = (ada.start(&node, "").await, ada.start(&node, "").await);
     node.link.disconnect();
-    node.shutdown.trigger();
+    node.stop().await;
     node.link.end(&ended.parse().unwrap(), "its program ended");
 
     // The process comes back with what it wrote.
@@ -211,7 +211,7 @@ async fn sessions_outlive_the_node_process_and_its_memory() {
 
     // And once more without it: the link tells, and only logins of the node are believed.
     node.link.disconnect();
-    again.shutdown.trigger();
+    again.stop().await;
     std::fs::remove_dir_all(again.dir.join("var/sessions")).unwrap();
     let mut bare = cluster.start(&node.id).await;
     bare.link.disconnect();
@@ -295,7 +295,7 @@ async fn a_node_without_managers_starts_from_its_last_good_configuration() {
     let mut node = cluster.node("a", &["ada"]).await;
     let ada = Client::program(&node, "ada").await;
     let id = ada.start(&node, "").await;
-    node.shutdown.trigger();
+    node.stop().await;
     node.link.disconnect();
     let caller = node.id.clone().into();
     cluster.hub.set_connected(&caller, false);

@@ -11,7 +11,6 @@ use fastx_node::config::Config;
 use fastx_node::links::testing::FakeLink;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
-use tokio::task::JoinHandle;
 
 use crate::cluster::{TestNode, eventually, join};
 use crate::http::{Answer, Client};
@@ -33,7 +32,7 @@ fn config(dir: &Path) -> Config {
 }
 
 /// Starts the server as the program does when there is no `broker.json`.
-async fn start(dir: &Path, link: Option<FakeLink>) -> (TestNode, JoinHandle<()>) {
+async fn start(dir: &Path, link: Option<FakeLink>) -> TestNode {
     let config = config(dir);
     assert!(fastx_node::standalone::is_alone(&config));
     std::fs::create_dir_all(&config.link_dir).unwrap();
@@ -58,16 +57,16 @@ async fn start(dir: &Path, link: Option<FakeLink>) -> (TestNode, JoinHandle<()>)
     let fingerprint = node
         .server_object(fastx_node::readings::Readings::default())
         .peer_fingerprint;
-    let node = TestNode {
+    TestNode {
         id: node.me().clone(),
         addr,
         fingerprint,
         node,
         link,
         shutdown,
+        running,
         dir: dir.to_owned(),
-    };
-    (node, running)
+    }
 }
 
 fn users(dir: &Path) {
@@ -119,7 +118,7 @@ async fn admit(node: &TestNode, admin: &Client) {
 async fn a_server_alone_finds_everything_after_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     users(dir.path());
-    let (mut node, running) = start(dir.path(), None).await;
+    let mut node = start(dir.path(), None).await;
     let admin = Client::program(&node, "root").await;
     admit(&node, &admin).await;
     let uid = rustix::process::geteuid().as_raw();
@@ -141,11 +140,10 @@ async fn a_server_alone_finds_everything_after_a_restart() {
         ada.get(&node, "system/global").await.problem(),
         (403, "not-allowed".to_owned())
     );
+    node.stop().await;
     let (name, link) = (node.id.clone(), node.link);
-    node.shutdown.trigger();
-    running.await.unwrap();
 
-    let (mut node, running) = start(dir.path(), Some(link)).await;
+    let mut node = start(dir.path(), Some(link)).await;
     assert_eq!(node.id, name, "its name stays");
     node.link.reconnect().await.unwrap();
     let seen = Mutex::new(Value::Null);
@@ -164,15 +162,14 @@ async fn a_server_alone_finds_everything_after_a_restart() {
     .await;
     let settings = admin.get(&node, "system/local").await.json();
     assert_eq!(settings["document"]["users"]["logins"], json!(["ada"]));
-    node.shutdown.trigger();
-    running.await.unwrap();
+    node.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn settings_of_all_servers_are_checked_and_take_effect() {
     let dir = tempfile::tempdir().unwrap();
     users(dir.path());
-    let (node, running) = start(dir.path(), None).await;
+    let mut node = start(dir.path(), None).await;
     let admin = Client::browser(&node, "root").await;
     let before = admin.get(&node, "system/global").await.json();
     assert_eq!(before["managedBy"], "");
@@ -197,6 +194,5 @@ async fn settings_of_all_servers_are_checked_and_take_effect() {
         }
     })
     .await;
-    node.shutdown.trigger();
-    running.await.unwrap();
+    node.stop().await;
 }
