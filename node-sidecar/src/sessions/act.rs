@@ -155,27 +155,52 @@ impl Sessions {
     ) -> Result<ActAnswer, Problem> {
         check_reason(&reason)?;
         tracing::info!(session = %id, by = %user.login, reason, "session is being ended");
+        let mut former = None;
         self.edit(id, |own| {
+            let by = own.ended_by.replace(user.login.clone());
+            let reason = std::mem::replace(&mut own.ended_for, reason.trim().to_owned());
+            former = Some((own.record.state, by, reason));
             own.record.state = SessionState::Ending;
-            own.ended_by = Some(user.login.clone());
-            reason.trim().clone_into(&mut own.ended_for);
         });
-        if let Err(problem) = self.hub().terminate(uid, id).await {
-            // Still there as far as anybody knows; the next report of the link tells.
-            self.edit(id, |own| {
-                if own.record.state == SessionState::Ending {
-                    own.record.state = SessionState::Running;
-                    own.ended_by = None;
-                    own.ended_for.clear();
-                }
-            });
-            return Err(problem);
+        match self.hub().terminate(uid, id).await {
+            Ok(()) => self.take_in(uid, id),
+            Err(problem) if self.is_lost(id, &problem) => {}
+            Err(problem) => {
+                // As it was, as far as anybody knows; the next report of the link tells.
+                self.edit(id, |own| {
+                    if let Some(former) = former
+                        && own.record.state == SessionState::Ending
+                    {
+                        (own.record.state, own.ended_by, own.ended_for) = former;
+                    }
+                });
+                return Err(problem);
+            }
         }
-        self.take_in(uid, id);
         Ok(ActAnswer {
             session: self.own(id),
             ..ActAnswer::default()
         })
+    }
+
+    /// Whether the link has answered that it does not have the session, or that it has ended: it is over then.
+    pub(super) fn is_lost(&self, id: &SessionId, problem: &Problem) -> bool {
+        if !matches!(problem.status, 404 | 410) {
+            return false;
+        }
+        let lost = {
+            let mut registry = lock(&self.inner.registry);
+            // The link need not have heard of one that is just being started.
+            if registry.is_in_flight(id) {
+                return false;
+            }
+            registry.lost(id, clock::now())
+        };
+        if let Some(record) = lost {
+            self.note_end(&record, true);
+            self.tell(record);
+        }
+        true
     }
 
     /// The answer of the link said how the session is now; no report of its own need follow.

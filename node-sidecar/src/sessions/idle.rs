@@ -342,6 +342,7 @@ impl Sessions {
             sessions.edit(&id, |own| own.end_why = Some(why));
             match sessions.hub().terminate(own.uid, &id).await {
                 Ok(()) => sessions.take_in(own.uid, &id),
+                Err(problem) if sessions.is_lost(&id, &problem) => {}
                 Err(problem) => {
                     sessions.edit(&id, |own| own.end_why = None);
                     tracing::warn!(session = %id, %problem, "the session cannot be ended");

@@ -104,7 +104,7 @@ impl Sessions {
     }
 
     /// A session is over now that had `lived` before, or its record is only put right.
-    fn note_end(&self, record: &SessionRecord, lived: bool) {
+    pub(super) fn note_end(&self, record: &SessionRecord, lived: bool) {
         if !lived || record.state.is_live() {
             return;
         }

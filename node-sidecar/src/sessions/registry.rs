@@ -123,6 +123,11 @@ impl Registry {
         }
     }
 
+    /// Whether the start of this session is waited for.
+    pub(super) fn is_in_flight(&self, id: &SessionId) -> bool {
+        self.in_flight.contains(id)
+    }
+
     /// Notes that a start is waited for, or no longer.
     pub(super) fn set_in_flight(&mut self, id: &SessionId, waited_for: bool) {
         if waited_for {
@@ -197,16 +202,23 @@ impl Registry {
             .filter(|id| !sessions.iter().any(|s| s.start.id == *id))
             .collect();
         for id in missing {
-            changed.extend(self.edit(&id, now, |own| {
-                own.record.state = SessionState::Ended;
-                no_viewers(&mut own.record);
-                if own.record.end_reason.is_empty() {
-                    "The desktop was restarted, and the session is gone."
-                        .clone_into(&mut own.record.end_reason);
-                }
-            }));
+            changed.extend(self.lost(&id, now));
         }
         changed
+    }
+
+    /// Its link does not have it any more: it is over.
+    pub(super) fn lost(&mut self, id: &SessionId, now: Timestamp) -> Option<SessionRecord> {
+        self.edit(id, now, |own| {
+            own.record.state = SessionState::Ended;
+            no_viewers(&mut own.record);
+            if let Some(reason) = reason(own) {
+                own.record.end_reason = reason;
+            } else if own.record.end_reason.is_empty() {
+                "The desktop was restarted, and the session is gone."
+                    .clone_into(&mut own.record.end_reason);
+            }
+        })
     }
 
     /// Forgets a session that is over; false when it is not.
@@ -246,22 +258,28 @@ fn clip(text: &str, limit: usize) -> String {
     text.chars().take(limit).collect()
 }
 
+/// Who or what ended it, as far as the node knows.
+fn reason(own: &OwnSession) -> Option<String> {
+    match (&own.ended_by, &own.end_why) {
+        (Some(login), _) if own.ended_for.is_empty() => Some(format!("Ended by {login}.")),
+        (Some(login), _) => Some(format!("Ended by {login}: {}", own.ended_for)),
+        (None, rule) => rule.clone(),
+    }
+}
+
 fn follow(own: &mut OwnSession, link: &LinkSession) {
+    let told = reason(own);
     let record = &mut own.record;
     record.state = link.state;
     record.name = clip(&link.start.name, MAX_NAME);
     record.params.clone_from(&link.start.params);
     record.geometry = clip(&link.start.geometry, 16);
     record.display = clip(&link.display, 32);
-    match (&own.ended_by, &own.end_why) {
+    match told {
         // Who or what ended it, the node knows better.
-        (Some(login), _) if own.ended_for.is_empty() => {
-            record.end_reason = format!("Ended by {login}.");
-        }
-        (Some(login), _) => record.end_reason = format!("Ended by {login}: {}", own.ended_for),
-        (None, Some(rule)) => record.end_reason.clone_from(rule),
-        (None, None) if link.end_reason.is_empty() => {}
-        (None, None) => record.end_reason = clip(&link.end_reason, MAX_REASON),
+        Some(told) => record.end_reason = told,
+        None if link.end_reason.is_empty() => {}
+        None => record.end_reason = clip(&link.end_reason, MAX_REASON),
     }
     if !link.state.is_live() {
         no_viewers(record);

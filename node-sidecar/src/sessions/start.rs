@@ -14,6 +14,7 @@ use fastx_core::wire::session::{SessionRecord, SessionState, StartRequest};
 use fastx_lifecycle::clock;
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use super::choose::Question;
 use super::happen::Event;
@@ -189,7 +190,21 @@ impl Sessions {
         self.need_link(user, uid, &request.id).await?;
         let own = self.resolve(&current, user, uid, request)?;
         let link = link_start(&current, &own.record);
-        let id = own.record.id.clone();
+        let (sessions, open) = (self.clone(), current.node.start_sessions);
+        // Whoever asked may hang up: what has begun comes to something all the same.
+        let work = async move { sessions.carry_out(own, link, open).await };
+        tokio::spawn(work.in_current_span())
+            .await
+            .unwrap_or_else(|_| Err(Problem::internal("The start was broken off.")))
+    }
+
+    async fn carry_out(
+        &self,
+        own: OwnSession,
+        link: LinkStart,
+        open: bool,
+    ) -> Result<SessionRecord, Problem> {
+        let (id, uid) = (own.record.id.clone(), own.uid);
         let (begun, _in_flight) = {
             let mut registry = lock(&self.inner.registry);
             let begun = registry.begin(own.clone());
@@ -198,7 +213,7 @@ impl Sessions {
         };
         let new = begun == Begun::New;
         match begun {
-            Begun::New if !current.node.start_sessions => {
+            Begun::New if !open => {
                 return Err(self.failed(&id, switched_off(&self.inner.parts.me)));
             }
             Begun::New => self.tell(own.record),

@@ -323,3 +323,63 @@ async fn a_node_without_managers_starts_from_its_last_good_configuration() {
     .await;
     state(&ada, &again, &id, "running").await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_end_that_fails_leaves_the_session_as_it_was() {
+    let mut cluster = Cluster::new().await;
+    let node = cluster.node("a", &["ada"]).await;
+    let ada = Client::program(&node, "ada").await;
+    let id = "00000000000000aa";
+    let now = fastx_lifecycle::clock::now();
+    let starting = json!({
+        "id": id, "login": "ada", "name": "n", "command": "xterm", "geometry": "640x480",
+        "state": "starting", "display": ":1", "started": now, "changed": now
+    });
+    node.link.play(serde_json::from_value(starting).unwrap());
+    state(&ada, &node, id, "starting").await;
+    let path = format!("sessions/{id}");
+    let busy = Problem::new(
+        507,
+        "session-folder",
+        "The session's files cannot be written",
+    );
+    node.link.refuse_ends(Some(busy));
+    let failed = ada.call(&node, Method::DELETE, &path, None).await;
+    assert_eq!(failed.problem(), (507, "session-folder".into()));
+    let left = ada.get(&node, &path).await.json()["session"].clone();
+    assert_eq!(left["state"], "starting", "{left}");
+
+    // The link does not have it: what was wanted is so.
+    node.link.refuse_ends(Some(Problem::not_found("session")));
+    let gone = ada.call(&node, Method::DELETE, &path, None).await;
+    assert_eq!(gone.status, 202, "{gone:?}");
+    let ended = state(&ada, &node, id, "ended").await;
+    assert_eq!(ended["endReason"], "Ended by ada.");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_whose_caller_hangs_up_comes_to_something() {
+    let mut cluster = Cluster::new().await;
+    let node = cluster.node("a", &["ada"]).await;
+    let ada = Client::program(&node, "ada").await;
+    node.link.hold_starts(true);
+    let begun = {
+        let body = json!({"command": "xterm", "geometry": "640x480"});
+        let asking = ada.post(&node, "sessions", body);
+        let begun = eventually("the start has begun", || async {
+            let list = ada.get(&node, "sessions").await.json();
+            match list["sessions"][0]["id"].as_str() {
+                Some(id) => Ok(id.to_owned()),
+                None => Err(list.to_string()),
+            }
+        });
+        // Whoever loses the race is dropped, and hangs up with that.
+        tokio::select! {
+            answer = asking => panic!("{answer:?}"),
+            begun = begun => begun,
+        }
+    };
+    state(&ada, &node, &begun, "starting").await;
+    node.link.hold_starts(false);
+    state(&ada, &node, &begun, "running").await;
+}

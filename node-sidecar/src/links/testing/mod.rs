@@ -17,7 +17,7 @@ use fastx_core::wire::problem::Problem;
 use fastx_core::wire::session::SessionState;
 use fastx_lifecycle::clock;
 use tokio::net::UnixStream;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::connection::lock;
@@ -37,6 +37,8 @@ struct FakeSession {
 struct Desktop {
     sessions: Mutex<BTreeMap<SessionId, FakeSession>>,
     refusal: Mutex<Option<Problem>>,
+    end_refusal: Mutex<Option<Problem>>,
+    held: watch::Sender<bool>,
     display: Mutex<Option<PathBuf>>,
     outgoing: Mutex<Option<mpsc::UnboundedSender<Outgoing>>>,
     events: Mutex<Vec<Happened>>,
@@ -152,6 +154,16 @@ impl FakeLink {
     pub fn refuse_starts(&self, problem: Option<Problem>) {
         *lock(&self.desktop.refusal) = problem;
     }
+
+    /// Makes every further end fail with this problem, or lets them succeed again.
+    pub fn refuse_ends(&self, problem: Option<Problem>) {
+        *lock(&self.desktop.end_refusal) = problem;
+    }
+
+    /// Leaves starts, and whatever comes after them, without an answer for now, or answers again.
+    pub fn hold_starts(&self, hold: bool) {
+        self.desktop.held.send_replace(hold);
+    }
 }
 
 impl FakeSession {
@@ -211,6 +223,13 @@ impl Desktop {
             entry.session.changed = clock::now();
         }
         Some(entry.session.clone())
+    }
+
+    fn terminate(&self, id: &SessionId) -> LinkResult {
+        match lock(&self.end_refusal).clone() {
+            Some(problem) => LinkResult::Err(problem),
+            None => or_missing(self.end(id, "ended on request")),
+        }
     }
 
     fn display(&self, id: &SessionId) -> Result<std::os::fd::OwnedFd, Problem> {
@@ -282,8 +301,12 @@ async fn answer(
             text: text.to_owned(),
         };
         let (result, descriptor) = match what {
-            LinkCall::Start { start } => (desktop.start(start), None),
-            LinkCall::Terminate { id } => (or_missing(desktop.end(&id, "ended on request")), None),
+            LinkCall::Start { start } => {
+                // The sender lives as long as the desktop.
+                let _ = desktop.held.subscribe().wait_for(|held| !held).await;
+                (desktop.start(start), None)
+            }
+            LinkCall::Terminate { id } => (desktop.terminate(&id), None),
             LinkCall::OpenDisplay { id } => match desktop.display(&id) {
                 Ok(descriptor) => (text(""), Some(descriptor)),
                 Err(problem) => (LinkResult::Err(problem), None),
