@@ -275,6 +275,10 @@ fn follow(own: &mut OwnSession, link: &LinkSession) {
     record.params.clone_from(&link.start.params);
     record.geometry = clip(&link.start.geometry, 16);
     record.display = clip(&link.display, 32);
+    if link.state == SessionState::Running && own.failure.take().is_some() {
+        // Its start was given up too early.
+        record.end_reason.clear();
+    }
     match told {
         // Who or what ended it, the node knows better.
         Some(told) => record.end_reason = told,

@@ -75,6 +75,29 @@ fn a_report_changes_the_state_but_not_the_owner() {
 }
 
 #[test]
+fn a_start_that_was_given_up_and_runs_after_all_has_not_failed() {
+    let mut registry = registry();
+    registry.begin(own('a', "ada"));
+    registry.edit(&id('a'), at(1), |own| {
+        own.record.state = SessionState::Ended;
+        own.record.end_reason = "It could not be started.".into();
+        own.failure = Some(Problem::unavailable("link-silent", "Too slow."));
+    });
+    registry.report(UID, &link('a', "ada", "starting"), nobody, at(2));
+    let Begun::Known(known) = registry.begin(own('a', "ada")) else {
+        panic!("it is known");
+    };
+    assert!(known.failure.is_some(), "nothing is certain yet");
+    registry.report(UID, &link('a', "ada", "running"), nobody, at(3));
+    let Begun::Known(known) = registry.begin(own('a', "ada")) else {
+        panic!("it is known");
+    };
+    assert_eq!(known.failure, None);
+    assert_eq!(known.record.state, SessionState::Running);
+    assert_eq!(known.record.end_reason, "");
+}
+
+#[test]
 fn an_unknown_session_is_adopted_only_for_logins_of_the_node() {
     let mut registry = registry();
     assert_eq!(
