@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fastx_bus::{Bus, Options};
+use fastx_bus::{Bus, BusError, Options};
 use fastx_core::names::{CallerId, ServerId};
 use fastx_core::wire::broker::BrokerConfig;
 use fastx_lifecycle::backoff::Backoff;
@@ -10,7 +10,9 @@ use fastx_lifecycle::private_file::Me;
 use fastx_lifecycle::readiness::Readiness;
 use fastx_lifecycle::shutdown::Shutdown;
 use fastx_lifecycle::telemetry;
+use rand::Rng;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::app::{BusSource, StartError};
 use crate::broker_file::BrokerFile;
@@ -20,6 +22,9 @@ use crate::node::Node;
 
 /// How often the file is looked at. A mounted Secret is swapped as a link, which few watchers notice.
 const LOOK: Duration = Duration::from_secs(2);
+
+/// Longest pause before content that the transporter did not take is offered again.
+const SELDOM: Duration = Duration::from_mins(1);
 
 /// The node's place on the bus.
 #[derive(Debug)]
@@ -110,14 +115,14 @@ async fn first(
 /// A host with a join file and no identity yet: it asks now and then, and tells each new answer once.
 #[derive(Default)]
 struct Asking {
-    next: Option<tokio::time::Instant>,
+    next: Option<Instant>,
     told: String,
 }
 
 impl Asking {
     async fn ask(&mut self, config: &Config) {
         let path = config.config_dir.join(join::FILE);
-        let now = tokio::time::Instant::now();
+        let now = Instant::now();
         if !path.exists() || self.next.is_some_and(|next| now < next) {
             return;
         }
@@ -149,6 +154,44 @@ fn name(broker: &BrokerConfig, config: &Config) -> Result<ServerId, StartError> 
     }
 }
 
+/// Content of the file that the transporter has not taken yet: offered again until it does, or until newer comes.
+struct Offer {
+    config: BrokerConfig,
+    next: Instant,
+    backoff: Backoff,
+    told: String,
+}
+
+impl Offer {
+    fn new(config: BrokerConfig, now: Instant) -> Self {
+        Self {
+            config,
+            next: now,
+            backoff: Backoff::new(2 * LOOK, SELDOM),
+            told: String::new(),
+        }
+    }
+
+    /// Waits before the next offer; whether the reason is another one than before.
+    fn put_off(&mut self, why: &str, now: Instant, rng: &mut impl Rng) -> bool {
+        self.next = now + self.backoff.next(rng);
+        let news = self.told != why;
+        why.clone_into(&mut self.told);
+        news
+    }
+}
+
+/// Whether the same content would be refused again for ever.
+fn is_final(error: &BusError) -> bool {
+    matches!(
+        error,
+        BusError::OtherTransporter
+            | BusError::WrongCaller { .. }
+            | BusError::NoCaller
+            | BusError::BadCa
+    )
+}
+
 struct Follower {
     file: BrokerFile,
     caller: CallerId,
@@ -161,30 +204,37 @@ impl Follower {
         let (bus, mut running) = self.connect(first).await;
         self.generation.send_replace(running.generation);
         self.bus.send_replace(Some(bus.clone()));
-        let mut waiting: Option<BrokerConfig> = None;
+        let mut waiting: Option<Offer> = None;
         loop {
             tokio::time::sleep(LOOK).await;
-            // What the transporter did not take is offered again until it does, or until newer content comes.
-            let offered = waiting.take();
-            let Some(new) = self.file.look().or(offered) else {
+            let now = Instant::now();
+            if let Some(newer) = self.file.look() {
+                waiting = Some(Offer::new(newer, now));
+            }
+            let Some(offer) = waiting.as_mut().filter(|offer| now >= offer.next) else {
                 continue;
             };
-            if let Err(error) = self.file.same_member(&running, &new) {
+            if let Err(error) = self.file.same_member(&running, &offer.config) {
                 tracing::warn!(%error, "broker.json is not applied");
+                waiting = None;
                 continue;
             }
-            match bus.replace(new.clone()).await {
+            match bus.replace(offer.config.clone()).await {
                 Ok(()) => {
-                    tracing::info!(generation = new.generation, "broker.json applied");
-                    self.generation.send_replace(new.generation);
-                    running = new;
+                    tracing::info!(generation = offer.config.generation, "broker.json applied");
+                    self.generation.send_replace(offer.config.generation);
+                    running = offer.config.clone();
+                    waiting = None;
+                }
+                Err(error) if is_final(&error) => {
+                    tracing::warn!(error = %telemetry::chain(&error), "the new broker.json is not applied; it is read again when it changes");
+                    waiting = None;
                 }
                 Err(error) => {
-                    tracing::warn!(
-                        error = %telemetry::chain(&error),
-                        "the new broker.json is good, but the transporter does not take it yet"
-                    );
-                    waiting = Some(new);
+                    let error = telemetry::chain(&error);
+                    if offer.put_off(&error, Instant::now(), &mut rand::rng()) {
+                        tracing::warn!(%error, "the new broker.json is good, but the transporter does not take it yet; it is offered again");
+                    }
                 }
             }
         }
@@ -192,9 +242,9 @@ impl Follower {
 
     /// Waits, but not longer than until the file has something newer.
     async fn newer_within(&mut self, wait: Duration) -> Option<BrokerConfig> {
-        let until = tokio::time::Instant::now() + wait;
-        while tokio::time::Instant::now() < until {
-            let next = tokio::time::Instant::now() + LOOK;
+        let until = Instant::now() + wait;
+        while Instant::now() < until {
+            let next = Instant::now() + LOOK;
             tokio::time::sleep_until(next.min(until)).await;
             let newer = self.file.look();
             if newer.is_some() {
@@ -264,5 +314,35 @@ pub async fn follow_level(own: String, node: Node, shutdown: Shutdown) {
             () = shutdown.triggered() => return,
             more = changes.changed() => if more.is_err() { return },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::SeedableRng as _;
+
+    #[test]
+    fn what_the_transporter_does_not_take_is_offered_less_and_less_often() {
+        let text = r#"{"schema": 1, "namespace": "site", "generation": 2, "transporterType": "redis", "host": "bus"}"#;
+        let mut rng = rand::rngs::SmallRng::seed_from_u64(1);
+        let now = Instant::now();
+        let mut offer = Offer::new(BrokerConfig::parse(text).unwrap(), now);
+        assert_eq!(offer.next, now, "at once at first");
+        assert!(offer.put_off("refused", now, &mut rng), "the first reason");
+        let first = offer.next - now;
+        assert!(first >= LOOK && first <= 2 * LOOK, "{first:?}");
+        for _ in 0..6 {
+            assert!(!offer.put_off("refused", now, &mut rng), "no news");
+        }
+        let later = offer.next - now;
+        assert!(later >= SELDOM / 2 && later <= SELDOM, "{later:?}");
+        assert!(offer.put_off("silent", now, &mut rng), "another reason");
+    }
+
+    #[test]
+    fn content_that_no_try_makes_good_is_offered_once() {
+        assert!(is_final(&BusError::OtherTransporter) && is_final(&BusError::BadCa));
+        assert!(!is_final(&BusError::Disconnected("gone".to_owned())));
     }
 }
