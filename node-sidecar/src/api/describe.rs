@@ -23,17 +23,21 @@ const OF_SESSIONS: [(&str, &str); 2] = [
 ];
 
 /// What a start may come to besides.
-const OF_A_START: [(&str, &str); 3] = [
+const OF_A_START: [(&str, &str); 2] = [
     (
         "428",
         "`authentication-required`: open a link on `serverId` first, then repeat this under the same key",
     ),
     ("429", "`too-many-sessions`"),
-    (
-        "507",
-        "`session-folder`: the session's files cannot be written",
-    ),
 ];
+
+/// Operations at which the desktop side writes into the session's folder.
+const WRITES: [&str; 3] = ["startSession", "changeSession", "terminateSession"];
+/// What they may come to besides.
+const OF_WRITING: (&str, &str) = (
+    "507",
+    "`session-folder`: the session's files cannot be written",
+);
 
 /// Operation that makes something, where its id is in the answer, and what can be done with it.
 const LINKS: [(&str, &str, &str, &str, &[&str]); 4] = [
@@ -163,6 +167,9 @@ fn refusals(path: &str, operation: &mut Value) {
     }
     if starts {
         all.extend(OF_A_START);
+    }
+    if WRITES.iter().any(|id| operation["operationId"] == *id) {
+        all.push(OF_WRITING);
     }
     let Some(responses) = operation
         .get_mut("responses")
@@ -327,6 +334,18 @@ mod tests {
                 fits(&all, &content["schema"], example, &format!("{id} {which}")).unwrap();
             }
         });
+    }
+
+    #[test]
+    fn whatever_writes_into_a_sessions_folder_may_find_the_disk_full() {
+        let mut found = Vec::new();
+        each_operation(&mut document(), |_, operation| {
+            if operation["responses"]["507"]["content"]["application/problem+json"].is_object() {
+                found.push(operation["operationId"].as_str().unwrap().to_owned());
+            }
+        });
+        found.sort_unstable();
+        assert_eq!(found, ["changeSession", "startSession", "terminateSession"]);
     }
 
     #[test]

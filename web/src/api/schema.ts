@@ -2849,6 +2849,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `session-folder`: the session's files cannot be written */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     changeSession: {
@@ -3012,6 +3021,15 @@ export interface operations {
             };
             /** @description The session's server, or the desktop side, did not answer in time */
             504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `session-folder`: the session's files cannot be written */
+            507: {
                 headers: {
                     [name: string]: unknown;
                 };
