@@ -181,10 +181,10 @@ pub(super) async fn stay(
     Ok(axum::Json(OneSession { session }))
 }
 
-/// Forget the record of a session that has ended, or whose server is gone
+/// Forget the record of a session that has ended, or that nobody can end: its server or desktop side is gone
 #[utoipa::path(delete, operation_id = "purgeSession", path = "/api/v1/sessions/{id}/record", tag = "sessions", params(("id" = String, Path)),
     responses(
-        (status = 204, description = "A server that comes back with the session still running reports it anew"),
+        (status = 204, description = "A server or desktop side that comes back with the session still running reports it anew"),
         (status = 401, body = ProblemDocument, content_type = "application/problem+json"),
         (status = 404, body = ProblemDocument, content_type = "application/problem+json"),
         (status = 409, body = ProblemDocument, content_type = "application/problem+json", description = "`session-lives`"),

@@ -32,6 +32,8 @@ const START: Duration = Duration::from_secs(15);
 const TERMINATE: Duration = Duration::from_secs(15);
 const SHORT: Duration = Duration::from_secs(5);
 const REACH: Duration = Duration::from_secs(20);
+/// Users whose link has left that are remembered.
+const LEFT: usize = 4096;
 
 /// What happens at the links.
 #[derive(Debug, Clone, PartialEq)]
@@ -78,6 +80,8 @@ pub struct HubError {
 struct Users {
     connections: HashMap<u32, usize>,
     links: HashMap<u32, Arc<Link>>,
+    /// When the link of a user left who has none now.
+    left: HashMap<u32, Instant>,
 }
 
 #[derive(Debug)]
@@ -87,6 +91,7 @@ struct Shared {
     events: broadcast::Sender<LinkEvent>,
     /// Counts joins, so that a call can wait for the next one.
     joins: watch::Sender<u64>,
+    since: Instant,
 }
 
 /// The node's end of all links. Clones share it; it stops listening when the last one is dropped.
@@ -108,6 +113,7 @@ impl Hub {
             accounts,
             events: broadcast::Sender::new(1024),
             joins: watch::Sender::new(0),
+            since: Instant::now(),
         });
         let stop = CancellationToken::new();
         tokio::spawn(accept(listener, shared.clone(), stop.clone()));
@@ -139,6 +145,16 @@ impl Hub {
     /// Whether the user's link is there.
     pub fn present(&self, uid: u32) -> bool {
         self.shared.link(uid).is_some()
+    }
+
+    /// For how long no link of the user has been there, as far as this process knows; `None` when one is.
+    pub fn absent_for(&self, uid: u32) -> Option<Duration> {
+        let users = lock(&self.shared.users);
+        if users.links.contains_key(&uid) {
+            return None;
+        }
+        let left = users.left.get(&uid).unwrap_or(&self.shared.since);
+        Some(left.elapsed())
     }
 
     /// Waits for the user's link; whether it came.
@@ -248,6 +264,7 @@ impl Shared {
     /// Asks the user's link; asks the next one when it goes away, since every call may be repeated.
     async fn call(&self, uid: u32, what: LinkCall, limit: Duration) -> Result<Answer, Problem> {
         let until = Instant::now() + limit;
+        let late = |what| Err(late(uid, what, self.accounts.is_host()));
         loop {
             let absence = until.min(Instant::now() + ABSENCE);
             let link = self.wait(uid, absence).await?;
@@ -255,8 +272,8 @@ impl Shared {
                 Ok((LinkResult::Err(problem), _)) => return Err(problem),
                 Ok(answer) => return Ok(answer),
                 Err(NoAnswer::Gone) => self.forget(&link),
-                Err(NoAnswer::Busy) => return Err(late(uid, "has too many calls waiting")),
-                Err(NoAnswer::Late) => return Err(late(uid, "did not answer in time")),
+                Err(NoAnswer::Busy) => return late("has too many calls waiting"),
+                Err(NoAnswer::Late) => return late("did not answer in time"),
             }
         }
     }
@@ -269,14 +286,18 @@ impl Shared {
             }
             match tokio::time::timeout_at(until, joins.changed()).await {
                 Ok(Ok(())) => {}
-                Ok(Err(_)) | Err(_) => return Err(absent(uid)),
+                Ok(Err(_)) | Err(_) => return Err(absent(uid, self.accounts.is_host())),
             }
         }
     }
 
     /// Makes this link the user's; an older one is sent away.
     fn join(&self, link: &Arc<Link>) {
-        let former = lock(&self.users).links.insert(link.uid, link.clone());
+        let former = {
+            let mut users = lock(&self.users);
+            users.left.remove(&link.uid);
+            users.links.insert(link.uid, link.clone())
+        };
         if let Some(former) = former {
             former.gone.cancel();
         }
@@ -293,8 +314,21 @@ impl Shared {
         let mut users = lock(&self.users);
         if users.links.get(&uid).is_some_and(|l| Arc::ptr_eq(l, link)) {
             users.links.remove(&uid);
+            users.note_left(uid, Instant::now());
             let _ = self.events.send(LinkEvent::Left { uid });
         }
+    }
+}
+
+impl Users {
+    fn note_left(&mut self, uid: u32, now: Instant) {
+        if self.left.len() >= LEFT {
+            let oldest = self.left.iter().min_by_key(|(_, at)| **at);
+            if let Some(oldest) = oldest.map(|(uid, _)| *uid) {
+                self.left.remove(&oldest);
+            }
+        }
+        self.left.insert(uid, now);
     }
 }
 
@@ -428,16 +462,30 @@ fn stream(descriptor: OwnedFd) -> Result<UnixStream, String> {
         .map_err(|e| format!("the connection that it handed over cannot be used: {e}"))
 }
 
-fn absent(uid: u32) -> Problem {
+fn absent(uid: u32, host: bool) -> Problem {
     Problem::new(503, "no-link", "The desktop side is not there")
-        .detail(format!("No link of user {uid} is connected to this server."))
-        .action("Wait until the desktop container is ready and try again; if it stays so, the administrator looks at its log.")
+        .detail(format!("No link of user {uid} is on this server."))
+        .action(format!(
+            "Wait a moment and try again; if it stays so, {}.",
+            look(uid, host)
+        ))
 }
 
-fn late(uid: u32, what: &str) -> Problem {
+fn late(uid: u32, what: &str, host: bool) -> Problem {
     Problem::new(504, "link-silent", "The desktop side does not answer")
         .detail(format!("The link of user {uid} {what}."))
-        .action("Try again; nothing is started twice. If it stays so, the administrator looks at the log of the desktop container.")
+        .action(format!(
+            "Try again; nothing is started twice. If it stays so, {}.",
+            look(uid, host)
+        ))
+}
+
+fn look(uid: u32, host: bool) -> String {
+    if host {
+        format!("the administrator runs `systemctl status fastx-link@{uid}` on the server")
+    } else {
+        "the administrator looks at the log of the desktop container".to_owned()
+    }
 }
 
 fn broken(why: &str) -> Problem {
@@ -448,4 +496,31 @@ fn broken(why: &str) -> Problem {
     )
     .detail(format!("The link broke the protocol: {why}."))
     .action("The administrator compares the versions of the node and of its link.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_misses_a_link_is_told_where_to_look() {
+        let said = |host| [absent(7, host), late(7, "is late", host)].map(|p| p.action);
+        for text in said(true) {
+            assert!(text.contains("systemctl status fastx-link@7"), "{text}");
+            assert!(!text.contains("container"), "{text}");
+        }
+        assert!(said(false).iter().all(|text| text.contains("container")));
+    }
+
+    #[test]
+    fn users_who_left_are_remembered_up_to_a_limit() {
+        let mut users = Users::default();
+        let begin = Instant::now();
+        for uid in 0..=u32::try_from(LEFT).unwrap() {
+            let after = Duration::from_secs(uid.into());
+            users.note_left(uid, begin + after);
+        }
+        assert_eq!(users.left.len(), LEFT);
+        assert!(!users.left.contains_key(&0), "the oldest makes room");
+    }
 }

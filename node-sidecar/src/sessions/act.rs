@@ -1,5 +1,7 @@
 //! What can be done to a session, wherever it runs.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use fastx_core::names::SessionId;
@@ -23,6 +25,8 @@ use crate::logins::{User, Want};
 const LOG_BYTES: u32 = 64 * 1024;
 /// Longest reason for an end, characters.
 const MAX_REASON: usize = 300;
+/// A link that has been away for so long does not come back by itself.
+const ABSENT: Duration = Duration::from_mins(3);
 /// Widest small picture.
 const MAX_WIDTH: u32 = 640;
 
@@ -130,7 +134,7 @@ impl Sessions {
             Act::Unshare { share } => self.unshare_here(id, &share),
             Act::Accept { secret } => self.accept_here(user, id, secret.expose()),
             Act::Stay => Ok(self.stay_here(id)),
-            Act::Purge => Err(lives()),
+            Act::Purge => self.purge_lost(user, uid, id).await,
             Act::Log => Ok(ActAnswer {
                 text: self.hub().log(uid, id, LOG_BYTES).await?,
                 ..ActAnswer::default()
@@ -162,6 +166,7 @@ impl Sessions {
             former = Some((own.record.state, by, reason));
             own.record.state = SessionState::Ending;
         });
+        self.want_link(user, uid).await;
         match self.hub().terminate(uid, id).await {
             Ok(()) => self.take_in(uid, id),
             Err(problem) if self.is_lost(id, &problem) => {}
@@ -231,13 +236,13 @@ impl Sessions {
     /// Forgets the record of a session that is over, or whose server is gone.
     pub async fn purge(&self, user: &User, id: &SessionId) -> Result<(), Problem> {
         let record = self.find(user, id, Want::Oversee).await?;
-        if record.state.is_live() && record.state != SessionState::Unreachable {
-            return Err(lives());
-        }
         let parts = &self.inner.parts;
         let server = parts.fleet.server(&record.server_id);
         let there = record.server_id == parts.me || server.is_some_and(|s| s.online);
         if !there {
+            if record.state.is_live() && record.state != SessionState::Unreachable {
+                return Err(lives());
+            }
             self.purge_record(user, id).await?;
             self.unlearn(id);
             return Ok(());
@@ -252,6 +257,31 @@ impl Sessions {
         }
         self.unlearn(id);
         Ok(())
+    }
+
+    /// Forgets a session that nobody can end: the link of its user is gone for good, as far as can be told here.
+    async fn purge_lost(
+        &self,
+        user: &User,
+        uid: u32,
+        id: &SessionId,
+    ) -> Result<ActAnswer, Problem> {
+        let absent = self.hub().absent_for(uid);
+        if absent.is_none_or(|absent| absent < ABSENT) {
+            return Err(lives());
+        }
+        if self.bring_link(user, uid).await.is_ok() {
+            return Err(lives());
+        }
+        tracing::warn!(session = %id, by = %user.login, uid, "a session is given up: its user's link has been away for long");
+        self.edit(id, |own| {
+            own.record.state = SessionState::Ended;
+            own.record.end_reason = format!(
+                "Given up by {}: the desktop side was not there. If it still runs, it appears again with its user's next link.",
+                user.login
+            );
+        });
+        self.purge_here(user, id).await
     }
 
     async fn purge_here(&self, user: &User, id: &SessionId) -> Result<ActAnswer, Problem> {
@@ -314,7 +344,10 @@ pub(crate) fn check_reason(reason: &str) -> Result<(), Problem> {
 
 fn lives() -> Problem {
     Problem::new(409, "session-lives", "The session is not over")
-        .detail("Only the record of a session that has ended, or whose server is gone, can be forgotten.")
+        .detail(format!(
+            "Only the record of a session can be forgotten that has ended, whose server is gone, or whose desktop side has been away for {} minutes and cannot be started.",
+            ABSENT.as_secs() / 60
+        ))
         .action("End the session first.")
 }
 

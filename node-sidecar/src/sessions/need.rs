@@ -39,18 +39,38 @@ impl Sessions {
         if self.has_live(uid) && hub.joined_within(uid, RETURN).await {
             return Ok(());
         }
+        self.bring_link(user, uid)
+            .await
+            .map_err(|why| self.authentication_required(user, &why))
+    }
+
+    /// Starts the link of a user of this host without a password, or says why that cannot be.
+    pub(super) async fn bring_link(&self, user: &User, uid: u32) -> Result<(), String> {
+        if !self.accounts().is_host() {
+            return Err("its desktop container is not there".to_owned());
+        }
         // Verified with the rest of the token before.
         let issuer = token::peek::<Claims>(user.token.expose()).map(|claims| claims.iss);
         let here = issuer.is_ok_and(|issuer| issuer == self.inner.parts.me);
-        let why = match self.inner.parts.launcher.start(uid, here).await {
-            Ok(()) if hub.joined_within(uid, JOIN).await => return Ok(()),
-            Ok(()) => format!(
+        match self.inner.parts.launcher.start(uid, here).await {
+            Ok(()) if self.hub().joined_within(uid, JOIN).await => Ok(()),
+            Ok(()) => Err(format!(
                 "it was started and did not join within {} s",
                 JOIN.as_secs()
-            ),
-            Err(why) => why.to_string(),
-        };
-        Err(self.authentication_required(user, &why))
+            )),
+            Err(why) => Err(why.to_string()),
+        }
+    }
+
+    /// Brings the link back that is to end a session, where that can be: the call says what is wrong otherwise.
+    pub(super) async fn want_link(&self, user: &User, uid: u32) {
+        let hub = self.hub();
+        if !self.accounts().is_host() || hub.joined_within(uid, RETURN).await {
+            return;
+        }
+        if let Err(why) = self.bring_link(user, uid).await {
+            tracing::info!(uid, why, "the link that is to end a session is not there");
+        }
     }
 
     fn has_live(&self, uid: u32) -> bool {

@@ -360,7 +360,7 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Forget the record of a session that has ended, or whose server is gone */
+        /** Forget the record of a session that has ended, or that nobody can end: its server or desktop side is gone */
         delete: operations["purgeSession"];
         options?: never;
         head?: never;
@@ -3511,7 +3511,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description A server that comes back with the session still running reports it anew */
+            /** @description A server or desktop side that comes back with the session still running reports it anew */
             204: {
                 headers: {
                     [name: string]: unknown;

@@ -98,6 +98,22 @@ fn a_start_that_was_given_up_and_runs_after_all_has_not_failed() {
 }
 
 #[test]
+fn a_session_that_was_given_up_appears_again_when_it_runs() {
+    let mut registry = registry();
+    registry.begin(own('a', "ada"));
+    registry.report(UID, &link('a', "ada", "running"), nobody, at(1));
+    assert!(!registry.purge(&id('a')), "it is not over");
+    registry.edit(&id('a'), at(2), |own| {
+        own.record.state = SessionState::Ended;
+    });
+    assert!(registry.purge(&id('a')));
+    let ended = registry.report(UID, &link('a', "ada", "ended"), anybody, at(3));
+    assert_eq!(ended, None);
+    let running = registry.report(UID, &link('a', "ada", "running"), anybody, at(4));
+    assert_eq!(running.unwrap().state, SessionState::Running);
+}
+
+#[test]
 fn an_unknown_session_is_adopted_only_for_logins_of_the_node() {
     let mut registry = registry();
     assert_eq!(
