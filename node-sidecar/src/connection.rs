@@ -23,8 +23,9 @@ use crate::node::Node;
 /// How often the file is looked at. A mounted Secret is swapped as a link, which few watchers notice.
 const LOOK: Duration = Duration::from_secs(2);
 
-/// Longest pause before content that the transporter did not take is offered again.
-const SELDOM: Duration = Duration::from_mins(1);
+/// Longest pause before content that the transporter did not take is offered again: while it knows other keys than the
+/// file has, this member is cut off.
+const SELDOM: Duration = Duration::from_secs(10);
 
 /// The node's place on the bus.
 #[derive(Debug)]
