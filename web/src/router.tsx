@@ -14,7 +14,7 @@ import { ownPath } from "./own-path.ts";
 import { Home } from "./screens/home/home.tsx";
 import { SignedIn } from "./screens/signed-in.tsx";
 import { SignIn } from "./screens/signin/signin.tsx";
-import { Failed, Missing } from "./screens/stops.tsx";
+import { Failed, Missing, Waiting } from "./screens/stops.tsx";
 import { Shell } from "./ui/shell.tsx";
 
 interface Context {
@@ -54,6 +54,7 @@ const signedIn = createRoute({
     }
   },
   component: SignedIn,
+  pendingComponent: Waiting,
   errorComponent: Failed,
 });
 

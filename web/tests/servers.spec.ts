@@ -120,6 +120,22 @@ test.describe("beside the way", () => {
     await expectAccessible(page);
   });
 
+  test("a server that is slow to say who one is leaves no empty page", async ({ page, open }) => {
+    let letGo = () => {};
+    const held = new Promise<void>(resolve => {
+      letGo = resolve;
+    });
+    await page.route("**/api/v1/me", async route => {
+      await held;
+      await route.continue();
+    });
+    await open("/");
+    await expect(page.getByText("Loading")).toBeVisible();
+    await expectAccessible(page);
+    letGo();
+    await expect(page.getByRole("heading", { name: "Sessions" })).toBeVisible();
+  });
+
   test("a server that does not answer is told, and tried again", async ({ page, mock, open }) => {
     mock.faults.cut = true;
     await open("/");

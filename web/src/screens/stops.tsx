@@ -1,5 +1,5 @@
-/** Where a way ends: nothing at this address, or the screen could not be loaded. */
-import { Button } from "@mantine/core";
+/** Where a way ends or has not begun: nothing at this address, a screen that could not be loaded, a slow answer. */
+import { Button, Loader } from "@mantine/core";
 import { type ErrorComponentProps, Link, useRouter } from "@tanstack/react-router";
 import { text } from "../text.ts";
 import { Empty } from "../ui/empty.tsx";
@@ -16,6 +16,18 @@ export function Missing() {
           {text.common.back}
         </Button>
       </Empty>
+    </main>
+  );
+}
+
+/** While the server is asked who the reader is, when that takes longer than usual. */
+export function Waiting() {
+  return (
+    <main className={classes.page}>
+      <h1 className="hidden">{text.product}</h1>
+      <output className={classes.waiting}>
+        <Loader size={20} /> {text.common.loading}
+      </output>
     </main>
   );
 }
