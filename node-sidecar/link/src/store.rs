@@ -129,12 +129,7 @@ impl Store {
 
     /// Rebuilds what can be known from the processes themselves when every copy is damaged.
     fn recover(&self, id: &SessionId) -> Option<StateFile> {
-        let family = processes::marked(id.as_str());
-        let display = family.iter().copied().find(|p| {
-            processes::command_line(p.pid)
-                .iter()
-                .any(|word| word == "-rfbunixpath")
-        })?;
+        let display = crate::xserver::of_session(id.as_str())?;
         let words = processes::command_line(display.pid);
         let after = |flag: &str| {
             let at = words.iter().position(|word| word == flag)?;

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::environment::Environment;
-use crate::wire::StateFile;
+use crate::processes;
+use crate::wire::{ProcessRecord, StateFile};
 
 /// Name of the RFB socket in a session's runtime folder.
 pub(crate) const SOCKET: &str = "rfb.sock";
@@ -86,6 +87,17 @@ fn bound_sockets() -> Vec<(u64, String)> {
 
 fn number_of(path: &str) -> Option<u32> {
     path.strip_prefix(SOCKETS)?.strip_prefix("/X")?.parse().ok()
+}
+
+/// The X server of a session, found by its mark.
+pub(crate) fn of_session(id: &str) -> Option<ProcessRecord> {
+    processes::marked(id)
+        .into_iter()
+        .filter(|p| {
+            let words = processes::command_line(p.pid);
+            words.iter().any(|word| word == "-rfbunixpath")
+        })
+        .min_by_key(|p| p.started)
 }
 
 /// The display, such as `:1`, of a running X server. There is no lock file when the X server chose its number itself.

@@ -21,7 +21,7 @@ use crate::wire::ProcessRecord;
 use crate::{faults, journal, output, store, surroundings, xauthority, xserver};
 
 /// How long the X server may take; the first start on a busy machine takes seconds.
-const DISPLAY: Duration = Duration::from_secs(10);
+pub(super) const DISPLAY: Duration = Duration::from_secs(10);
 /// How long the bus may take before the program starts without it.
 const BUS: Duration = Duration::from_secs(2);
 
@@ -74,11 +74,14 @@ impl Supervisor {
             .env("FASTX_LOGIN", start.login.as_str())
             .env("FASTX_APPLICATION", &start.application)
             .env("FASTX_ROOTLESS", if start.rootless { "1" } else { "0" });
-        let record = self.spawn(command, &log).map_err(failed)?;
-        Ok((record, ready))
+        // The X server has the reading end, too: it would die of writing its number when this supervisor is gone by then.
+        rustix::io::fcntl_setfd(&ready, FdFlags::empty()).map_err(|e| failed(e.into()))?;
+        let spawned = self.spawn(command, &log);
+        rustix::io::fcntl_setfd(&ready, FdFlags::CLOEXEC).map_err(|e| failed(e.into()))?;
+        Ok((spawned.map_err(failed)?, ready))
     }
 
-    /// Reads up to the newline: number and newline come in two writes, and the X server ends when the second fails.
+    /// Reads up to the newline: number and newline come in two writes.
     fn wait_for_display(&mut self, mut ready: File) -> Result<u32, Problem> {
         let deadline = Deadline::after(DISPLAY);
         let mut text = Vec::new();

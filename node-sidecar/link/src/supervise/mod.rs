@@ -143,7 +143,7 @@ impl Supervisor {
         let begun = match self.state.session.state {
             SessionState::Starting if self.startable() => self.start_noting(),
             SessionState::Starting => self.adopt().or_else(|reason| {
-                // An X server dies of its supervisor's death while it has not told its number: nobody reads it any more.
+                // Its X server died with its supervisor, and of a session of just now nothing is lost by that.
                 if self.wait_until(REMAINS, |s| s.startable()) {
                     self.start_noting()
                 } else {
@@ -191,16 +191,11 @@ impl Supervisor {
         if self.state.boot != processes::boot() {
             return Err("the machine was restarted".to_owned());
         }
-        let display = ProcessRecord {
-            pid: self.state.session.display_pid,
-            started: self.state.session.display_started,
-        };
-        if !display.alive() {
-            return Err(
-                "its X server was gone when the session was to be taken over; the container or the machine was restarted, or the X server was killed"
-                    .to_owned(),
-            );
-        }
+        let display = self.find_display().ok_or(
+            "its X server was gone when the session was to be taken over; the container or the machine was restarted, or the X server was killed",
+        )?;
+        self.state.session.display_pid = display.pid;
+        self.state.session.display_started = display.started;
         self.display = Some(Watched::new(display));
         if self.state.session.display.is_empty() {
             self.name_display(display.pid)?;
@@ -226,10 +221,24 @@ impl Supervisor {
         Ok(())
     }
 
+    /// The X server, also one that was started by a supervisor that could not write it down any more.
+    fn find_display(&self) -> Option<ProcessRecord> {
+        let session = &self.state.session;
+        let known = ProcessRecord {
+            pid: session.display_pid,
+            started: session.display_started,
+        };
+        let found = match known.pid {
+            0 => xserver::of_session(session.start.id.as_str()),
+            _ => Some(known),
+        };
+        found.filter(|display| display.alive())
+    }
+
     /// The X server had started when its number was not yet written down.
     fn name_display(&mut self, pid: u32) -> Result<(), String> {
         let mut found = None;
-        self.wait_until(Duration::from_secs(5), |_| {
+        self.wait_until(launch::DISPLAY, |_| {
             found = xserver::display_of(pid);
             found.is_some()
         });
