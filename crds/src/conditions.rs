@@ -181,6 +181,8 @@ words!(
         NotDeclared,
         /// A host asks to join under a name that somebody else has or had.
         JoinHeld,
+        /// A host asks to join that nobody declared, and as many as may have come in by themselves.
+        MaximumReached,
         /// The node reports faults.
         NodeFaults,
         /// Sessions run.

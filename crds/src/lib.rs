@@ -42,6 +42,13 @@ pub const APPROVE_ANNOTATION: &str = "fastx.dev/approve";
 /// has spoken under the name before.
 pub const ADMIT_ANNOTATION: &str = "fastx.dev/admit";
 
+/// Label of a `ComputeNode` that the operator made for a host that nobody declared; taking it away makes the node one
+/// that is declared.
+pub const DISCOVERED_LABEL: &str = "fastx.dev/discovered";
+
+/// Annotation of such a `ComputeNode`: the name of the host in its own words, when it asked.
+pub const DISCOVERED_ANNOTATION: &str = "fastx.dev/discovered-hostname";
+
 /// Our finalizer.
 pub const FINALIZER: &str = "fastx.dev/operator";
 

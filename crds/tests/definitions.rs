@@ -189,11 +189,22 @@ fn discovery_of_clusters() {
         "discovery: {}\ntransporter: {type: Redis}",
         "`discovery` is allowed only with `transporter.type: NATS`",
     );
+    cluster("discovery: {mode: Any, maximum: 1}", "");
+    cluster("discovery: {mode: Any, maximum: 1000}", "");
+    for spec in [
+        "discovery: {mode: Any}",
+        "discovery: {mode: Declared, maximum: 5}",
+        "discovery: {maximum: 5}",
+    ] {
+        cluster(spec, "`maximum` is required with `mode: Any`");
+    }
 }
 
 #[test]
 fn changes_of_clusters() {
     let change = |before, after, expect| check_change("FastXCluster", before, after, expect);
+    change("discovery: {}", "discovery: {mode: Any, maximum: 40}", "");
+    change("discovery: {mode: Any, maximum: 40}", "discovery: {}", "");
     change(
         "transporter: {type: Redis, size: 1Gi}",
         "transporter: {type: Redis, size: 2Gi}",

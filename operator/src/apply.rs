@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use fastx_core::wire::config::hash;
 use fastx_crds::ComputeNode;
-use kube::api::{DeleteParams, Patch, PatchParams, Preconditions, ValidationDirective};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions, ValidationDirective};
 use kube::core::{ApiResource, DynamicObject, ObjectMeta};
 use kube::{Api, Client};
 use serde_json::{Value, json};
@@ -136,6 +136,29 @@ impl Applier {
             .map_err(|e| request("apply", "ComputeNode", &key.name, e))?;
         self.metrics.wrote("ComputeNode", "apply");
         Ok(())
+    }
+
+    /// Makes a ComputeNode. Gives false when there is one of that name, whoever made it.
+    pub async fn create_node(&self, key: &Key, body: &Value) -> Result<bool, ApplyError> {
+        let failed = |error| request("create", "ComputeNode", &key.name, error);
+        let object: DynamicObject = serde_json::from_value(body.clone())
+            .map_err(|error| failed(kube::Error::SerdeError(error)))?;
+        let params = PostParams {
+            field_manager: Some(meta::OPERATOR.to_owned()),
+            ..PostParams::default()
+        };
+        let answer = self
+            .api(&ApiResource::erase::<ComputeNode>(&()), &key.namespace)
+            .create(&params, &object)
+            .await;
+        match answer {
+            Ok(_) => {
+                self.metrics.wrote("ComputeNode", "create");
+                Ok(true)
+            }
+            Err(kube::Error::Api(status)) if status.code == 409 => Ok(false),
+            Err(error) => Err(failed(error)),
+        }
     }
 
     /// Removes such a ComputeNode, if it is still the one that was meant.

@@ -2,6 +2,7 @@
 
 mod apply;
 mod certificate;
+mod discovery;
 mod hosts;
 mod invitation;
 pub(crate) mod joins;

@@ -74,6 +74,11 @@ pub fn is_of_node(name: &str) -> bool {
         && name.bytes().last().is_some_and(plain)
 }
 
+/// Whether the Secret of a node of this name could be that of a cluster's managers.
+pub fn may_be_of_managers(node: &str) -> bool {
+    node.ends_with("-manager")
+}
+
 /// Secret with a node's `broker.json`.
 pub fn node_broker(node: &str) -> String {
     format!("{node}-broker")
@@ -107,6 +112,12 @@ pub fn hosts(service: &str, namespace: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_names_of_managers_meet_a_clusters_secrets() {
+        assert_eq!(node_broker("site-manager"), manager_broker("site"));
+        assert!(may_be_of_managers("site-manager") && !may_be_of_managers("manager7"));
+    }
 
     #[test]
     fn machines_keep_their_names_where_they_can() {

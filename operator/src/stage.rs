@@ -1,6 +1,7 @@
 //! For tests: an API server in memory that counts requests, and the controllers before it.
 
 mod configuration;
+mod discovery;
 mod joins;
 mod managers;
 mod trial;
@@ -41,6 +42,8 @@ struct Server {
     unknown: BTreeSet<&'static str>,
     /// Whether Pod Security keeps Pods out.
     strict: bool,
+    /// Names that nothing may be made under.
+    refused: BTreeSet<&'static str>,
     version: u64,
     log: Vec<String>,
 }
@@ -194,17 +197,27 @@ impl Stage {
         let read = |plural: &str, name: &str| server.objects.get(&path(plural, name)).cloned();
         let cluster = read("fastxclusters", "site").map(guard::<FastXCluster>);
         world.clusters.set(&key("site"), cluster);
-        let node = read("computenodes", "desk").map(guard::<ComputeNode>);
-        world.nodes.set(&key("desk"), node);
+        for (key, _) in world.nodes.all() {
+            world.nodes.set(&key, None);
+        }
+        for key in server.keys("computenodes", |_| true) {
+            let node = read("computenodes", &key.name).map(guard::<ComputeNode>);
+            world.nodes.set(&key, node);
+        }
     }
 
     /// One pass of both controllers; gives the requests that it cost.
     pub(crate) async fn pass(&self) -> Vec<String> {
         self.show();
+        let mut nodes = BTreeSet::from([key("desk")]);
+        nodes.extend(self.world.nodes.all().into_iter().map(|(key, _)| key));
         let _failure = self.clusters.reconcile(&key("site")).await;
         self.show();
-        let _failure = self.nodes.reconcile(&key("desk")).await;
-        self.show();
+        nodes.extend(self.world.nodes.all().into_iter().map(|(key, _)| key));
+        for node in nodes {
+            let _failure = self.nodes.reconcile(&node).await;
+            self.show();
+        }
         std::mem::take(&mut self.server.lock().unwrap().log)
     }
 
@@ -269,20 +282,14 @@ impl Server {
         kind: &str,
         body: Value,
     ) -> (StatusCode, Value) {
+        let (uri, query) = uri.split_once('?').unwrap_or((uri, ""));
         let tail = uri.split("/namespaces/area/").nth(1).unwrap_or_default();
-        if tail == "events" && method == Method::GET {
-            self.log.push(format!("{method} {tail}"));
-            let found = self
-                .objects
-                .iter()
-                .filter(|(p, _)| p.starts_with("events/"));
-            let items: Vec<&Value> = found.map(|(_, event)| event).collect();
-            let list =
-                json!({"apiVersion": "v1", "kind": "EventList", "metadata": {}, "items": items});
-            return (StatusCode::OK, list);
-        }
-        if tail.starts_with("events") {
+        if method != Method::GET && tail.starts_with("events") {
             return (StatusCode::CREATED, body);
+        }
+        if !tail.contains('/') {
+            self.log.push(format!("{method} {tail}"));
+            return self.collection(method, tail, query, body);
         }
         let path = tail.trim_end_matches("/status").to_owned();
         self.log.push(format!("{method} {tail}"));
@@ -290,10 +297,7 @@ impl Server {
         let is_unknown = self.unknown.iter().any(|kind| path.starts_with(kind));
         if self.strict && path.starts_with("pods/") && method == Method::PATCH {
             let message = "pods \"desk\" is forbidden: violates PodSecurity \"restricted:v1.36\": host namespaces (hostNetwork=true)";
-            return (
-                StatusCode::FORBIDDEN,
-                json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Forbidden", "code": 403, "message": message}),
-            );
+            return refusal(StatusCode::FORBIDDEN, message);
         }
         match (method.as_str(), existing) {
             ("GET", Some(object)) => (StatusCode::OK, object),
@@ -322,12 +326,66 @@ impl Server {
                 self.objects.remove(&path);
                 (StatusCode::OK, object)
             }
-            _ => (
-                StatusCode::NOT_FOUND,
-                json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "NotFound", "code": 404, "message": "not found"}),
-            ),
+            _ => refusal(StatusCode::NOT_FOUND, "not found"),
         }
     }
+
+    /// All of a kind with some labels, or one more of it.
+    fn collection(
+        &mut self,
+        method: &Method,
+        plural: &str,
+        query: &str,
+        mut object: Value,
+    ) -> (StatusCode, Value) {
+        if method == Method::GET {
+            let labels = labels(query);
+            let wanted = |o: &Value| labels.iter().all(|(k, v)| o["metadata"]["labels"][k] == *v);
+            let keys = self.keys(plural, wanted);
+            let items: Vec<&Value> = keys
+                .iter()
+                .map(|key| &self.objects[&path(plural, &key.name)])
+                .collect();
+            let list = json!({"apiVersion": "v1", "kind": "List", "metadata": {}, "items": items});
+            return (StatusCode::OK, list);
+        }
+        let name = object["metadata"]["name"].as_str().unwrap_or_default();
+        let path = path(plural, name);
+        if self.refused.contains(name) {
+            return refusal(StatusCode::FORBIDDEN, "exceeded quota: desks");
+        }
+        if self.objects.contains_key(&path) {
+            return refusal(StatusCode::CONFLICT, "already exists");
+        }
+        object["metadata"]["generation"] = 1.into();
+        self.store(&path, object);
+        (StatusCode::CREATED, self.objects[&path].clone())
+    }
+}
+
+/// What `labelSelector` of a query asks for.
+fn labels(query: &str) -> BTreeMap<String, String> {
+    let selector = query
+        .split('&')
+        .find_map(|part| part.strip_prefix("labelSelector="))
+        .unwrap_or_default()
+        .replace("%2F", "/")
+        .replace("%3D", "=")
+        .replace("%2C", ",");
+    let pairs = selector.split(',').filter_map(|pair| pair.split_once('='));
+    pairs.map(|(k, v)| (k.to_owned(), v.to_owned())).collect()
+}
+
+fn refusal(status: StatusCode, message: &str) -> (StatusCode, Value) {
+    let reason = status
+        .canonical_reason()
+        .unwrap_or_default()
+        .replace(' ', "");
+    let body = json!({
+        "kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": reason,
+        "code": status.as_u16(), "message": message,
+    });
+    (status, body)
 }
 
 fn merge(into: &mut Value, change: &Value) {
@@ -366,7 +424,7 @@ fn service(
                 server
                     .lock()
                     .unwrap()
-                    .answer(&parts.method, parts.uri.path(), &kind, body);
+                    .answer(&parts.method, &parts.uri.to_string(), &kind, body);
             let mut response = Response::new(Body::from(answer.to_string().into_bytes()));
             *response.status_mut() = status;
             Ok(response)

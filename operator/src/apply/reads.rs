@@ -1,12 +1,14 @@
 //! The few reads by name: Secrets, metadata, a claim, and what the kubelet says of a Pod.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fastx_crds::ComputeNode;
 use k8s_openapi::api::core::v1::{Event, Secret};
-use kube::Api;
 use kube::api::ListParams;
-use kube::core::ObjectMeta;
+use kube::core::{ApiResource, ObjectMeta};
+use kube::{Api, ResourceExt};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -116,6 +118,21 @@ impl Applier {
             seen.insert(key.clone(), Instant::now());
         }
         Ok(found)
+    }
+
+    /// Names of the ComputeNodes with these labels, as they are at this moment.
+    pub async fn node_names(
+        &self,
+        namespace: &str,
+        labels: &str,
+    ) -> Result<BTreeSet<String>, ApplyError> {
+        let params = ListParams::default().labels(labels);
+        let found = self
+            .api(&ApiResource::erase::<ComputeNode>(&()), namespace)
+            .list_metadata(&params)
+            .await
+            .map_err(|e| request("list", "ComputeNode", labels, e))?;
+        Ok(found.items.iter().map(ResourceExt::name_any).collect())
     }
 
     /// A whole object, read by name.

@@ -17,7 +17,7 @@ const VALID: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// How long before its end there is a newer one, so that what is handed out is good for some time.
 const EARLY: SignedDuration = SignedDuration::from_hours(10 * 24);
 
-/// How many hosts may ask with one file. Asking is all that it is good for: the operator admits who is declared.
+/// How many hosts may ask with one file. Asking is all that it is good for: the operator decides who is admitted.
 const USES: u32 = 1000;
 
 /// A join file, as far as it is decided once.
@@ -191,5 +191,6 @@ mod tests {
         };
         assert!(join("").is_none());
         assert!(join("discovery: {mode: Declared}").is_some());
+        assert!(join("discovery: {mode: Any, maximum: 5}").is_some());
     }
 }

@@ -14,10 +14,11 @@ use kube::ResourceExt;
 use serde_json::json;
 
 use super::apply::Outcome;
+use super::discovery;
 use super::invitation::listed;
 use super::material::{BusKeys, JOINED_PREFIX, Material, Member, REVOKED_PREFIX};
 use super::observe::Observed;
-use super::validate::ValidCluster;
+use super::validate::{Admission, ValidCluster};
 use crate::apply::ApplyError;
 use crate::context::Context;
 use crate::managers::{Endpoint, ManagerError};
@@ -34,6 +35,8 @@ pub(crate) enum Verdict {
     Settled,
     /// The host is to get its identity.
     Admit,
+    /// Nobody declared the host, and the cluster takes such hosts: it is to get a ComputeNode, if there is room.
+    Discover,
     /// It was admitted to a node that is no more.
     Forget,
     /// It waits: for what, and what to do.
@@ -49,6 +52,17 @@ pub(super) struct Waiting {
     why: String,
 }
 
+impl Waiting {
+    pub(super) fn new(join: &JoinStatus, reason: Reason, why: String) -> Self {
+        Self {
+            name: join.server_id.to_string(),
+            hostname: plain(&join.hostname),
+            reason,
+            why,
+        }
+    }
+}
+
 /// Decides about one request. `node` is the ComputeNode of that name, whatever its cluster. Pure.
 pub(crate) fn verdict(
     join: &JoinStatus,
@@ -58,9 +72,8 @@ pub(crate) fn verdict(
     status: &ClusterStatus,
 ) -> Verdict {
     let name = join.server_id.as_str();
-    let held = |why: String| Verdict::Wait(Reason::JoinHeld, why);
     let Some(node) = node else {
-        return undeclared(join, &cluster.key);
+        return undeclared(join, cluster, bus, status);
     };
     if node.spec.cluster_ref.name != cluster.key.name {
         let owner = &node.spec.cluster_ref.name;
@@ -87,12 +100,9 @@ pub(crate) fn verdict(
         };
     }
     if bus.revoked.contains_key(&join.public_key) {
-        return held(
-            "its key was revoked; remove `join-key.json` from the host's FX_LOCAL_DIR, and it asks with a new one"
-                .to_owned(),
-        );
+        return held(REVOKED.to_owned());
     }
-    if !cluster.admits_declared {
+    if cluster.discovery.is_none() {
         return held("the cluster has no `discovery`".to_owned());
     }
     let was_heard = status.nodes.contains_key(&join.server_id);
@@ -107,23 +117,58 @@ pub(crate) fn verdict(
     Verdict::Admit
 }
 
-fn undeclared(join: &JoinStatus, cluster: &Key) -> Verdict {
+fn held(why: String) -> Verdict {
+    Verdict::Wait(Reason::JoinHeld, why)
+}
+
+/// What a host is told whose key was revoked.
+const REVOKED: &str = "its key was revoked; remove `join-key.json` from the host's FX_LOCAL_DIR, and it asks with a new one";
+
+fn undeclared(
+    join: &JoinStatus,
+    cluster: &ValidCluster,
+    bus: &BusKeys,
+    status: &ClusterStatus,
+) -> Verdict {
     if join.accepted {
         return Verdict::Forget;
     }
     let name = join.server_id.as_str();
-    let why = if names::is_of_node(name) {
-        let node = json!({
-            "apiVersion": "fastx.dev/v1alpha1", "kind": "ComputeNode",
-            "metadata": {"name": name, "namespace": cluster.namespace},
-            "spec": {"clusterRef": {"name": cluster.name}, "external": {}},
-        });
-        format!("no ComputeNode declares it; to admit it: echo '{node}' | kubectl apply -f -")
-    } else {
-        "no ComputeNode can have this name; give the host one of a-z, 0-9 and `-` (FX_SERVER_ID)"
-            .to_owned()
-    };
-    Verdict::Wait(Reason::NotDeclared, why)
+    let wait = |why: String| Verdict::Wait(Reason::NotDeclared, why);
+    if !names::is_of_node(name) {
+        let why = "no ComputeNode can have this name; give the host one of a-z, 0-9 and `-` (FX_SERVER_ID)";
+        return wait(why.to_owned());
+    }
+    let line = declaration(name, &cluster.key);
+    if !matches!(cluster.discovery, Some(Admission::Any { .. })) {
+        return wait(format!("no ComputeNode declares it; to admit it: {line}"));
+    }
+    if bus.revoked.contains_key(&join.public_key) {
+        return held(REVOKED.to_owned());
+    }
+    if names::may_be_of_managers(name) {
+        return wait(format!(
+            "a host whose name ends in `-manager` is not admitted unasked, because Secrets of a cluster are named so; to admit it: {line}"
+        ));
+    }
+    // Identity and name of a removed node are taken back in this very round.
+    let is_leaving = bus.members.contains_key(name)
+        || bus.joined.contains_key(name)
+        || status.nodes.contains_key(&join.server_id);
+    if is_leaving {
+        return held("the server that had this name is being removed; wait".to_owned());
+    }
+    Verdict::Discover
+}
+
+/// The line that declares a host.
+pub(super) fn declaration(name: &str, cluster: &Key) -> String {
+    let node = json!({
+        "apiVersion": "fastx.dev/v1alpha1", "kind": "ComputeNode",
+        "metadata": {"name": name, "namespace": cluster.namespace},
+        "spec": {"clusterRef": {"name": cluster.name}, "external": {}},
+    });
+    format!("echo '{node}' | kubectl apply -f -")
 }
 
 /// Keeps the lists of join files and of hosts that joined.
@@ -181,6 +226,7 @@ pub(super) async fn settle(
     if !cluster.transporter.has_identities() {
         return;
     }
+    let mut newcomers = Vec::new();
     for join in &status.joins {
         let name = join.server_id.as_str();
         let node = find(observed, name);
@@ -191,12 +237,8 @@ pub(super) async fn settle(
         }
         match verdict(join, node, cluster, &material.bus, status) {
             Verdict::Settled => {}
-            Verdict::Wait(reason, why) => outcome.waiting.push(Waiting {
-                name: name.to_owned(),
-                hostname: plain(&join.hostname),
-                reason,
-                why,
-            }),
+            Verdict::Wait(reason, why) => outcome.waiting.push(Waiting::new(join, reason, why)),
+            Verdict::Discover => newcomers.push(join),
             Verdict::Forget => {
                 context.metrics.wrote("Manager", "forget");
                 let answer = endpoint.forget(name).await;
@@ -225,6 +267,7 @@ pub(super) async fn settle(
             }
         }
     }
+    discovery::settle(context, cluster, observed, &newcomers, outcome).await;
 }
 
 fn failed(server: &str, error: Option<&ManagerError>) -> bool {
@@ -275,13 +318,16 @@ async fn admit(
 }
 
 /// A host's name is its own word: only what is one is repeated.
-fn plain(hostname: &str) -> String {
+pub(super) fn plain_name(hostname: &str) -> Option<&str> {
     let usual = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
     let is_name = !hostname.is_empty() && hostname.len() <= 64 && hostname.chars().all(usual);
-    if is_name {
-        format!("host `{hostname}`")
-    } else {
-        "a host without a plain name".to_owned()
+    is_name.then_some(hostname)
+}
+
+fn plain(hostname: &str) -> String {
+    match plain_name(hostname) {
+        Some(name) => format!("host `{name}`"),
+        None => "a host without a plain name".to_owned(),
     }
 }
 
@@ -294,7 +340,7 @@ pub(super) fn finding(
     let finding = |status, reason, message: String| {
         Some(Finding::new(Kind::HostsWaiting, status, reason, message))
     };
-    if waiting.is_empty() && !cluster.admits_declared {
+    if waiting.is_empty() && cluster.discovery.is_none() {
         return None;
     }
     if observed.report.status.is_none() {
@@ -304,10 +350,10 @@ pub(super) fn finding(
     let Some(first) = waiting.first() else {
         return finding(Status::False, Reason::AsExpected, String::new());
     };
-    let reason = waiting
-        .iter()
-        .map(|w| w.reason)
-        .find(|r| *r == Reason::NotDeclared)
+    // What an administrator can settle with one line goes before what needs a look at a host.
+    let reason = [Reason::MaximumReached, Reason::NotDeclared]
+        .into_iter()
+        .find(|reason| waiting.iter().any(|w| w.reason == *reason))
         .unwrap_or(first.reason);
     let mut message = match waiting.len() {
         1 => "One host asks to join and waits.".to_owned(),
@@ -459,6 +505,81 @@ mod tests {
             &status(&[]),
         );
         assert!(waits(&without).unwrap().1.contains("no `discovery`"));
+    }
+
+    #[test]
+    fn a_host_that_nobody_declared_is_taken_only_under_a_free_name_and_a_good_key() {
+        let cluster = valid("discovery: {mode: Any, maximum: 2}");
+        let look = |name: &str, more: &str, bus: &BusKeys, heard: &[&str]| {
+            let join = join(name, "UNEW", more);
+            verdict(&join, None, &cluster, bus, &status(heard))
+        };
+        let clean = bus(None, &[]);
+        assert_eq!(look("desk", "", &clean, &[]), Verdict::Discover);
+        assert_eq!(look("desk", "accepted: true", &clean, &[]), Verdict::Forget);
+        let mut with_secret = clean.clone();
+        let member = Member {
+            key: "UOLD".into(),
+            uid: "u-0".into(),
+        };
+        with_secret.members.insert("desk".into(), member);
+        for (name, bus, heard, reason, word) in [
+            (
+                "desk",
+                &bus(None, &["UNEW"]),
+                &[][..],
+                Reason::JoinHeld,
+                "join-key.json",
+            ),
+            // Somebody has the name, or had it until this moment.
+            ("desk", &clean, &["desk"], Reason::JoinHeld, "being removed"),
+            (
+                "desk",
+                &bus(Some(("UOLD", "u-0")), &[]),
+                &[],
+                Reason::JoinHeld,
+                "being removed",
+            ),
+            ("desk", &with_secret, &[], Reason::JoinHeld, "being removed"),
+            ("Desk_7", &clean, &[], Reason::NotDeclared, "FX_SERVER_ID"),
+            // Its Secret would be called as that of the managers of a cluster.
+            (
+                "site-manager",
+                &clean,
+                &[],
+                Reason::NotDeclared,
+                "kubectl apply -f -",
+            ),
+        ] {
+            let verdict = look(name, "", bus, heard);
+            let (said, why) = waits(&verdict).unwrap();
+            assert_eq!(said, reason, "{why}");
+            assert!(why.contains(word), "{why}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_a_node_has_is_as_safe_as_with_declared_hosts_only() {
+        let cluster = valid("discovery: {mode: Any, maximum: 2}");
+        let elsewhere: ComputeNode = serde_yaml_ng::from_str(
+            "apiVersion: fastx.dev/v1alpha1\nkind: ComputeNode\nmetadata: {name: desk, uid: u-1}\nspec: {clusterRef: {name: other}, external: {}}",
+        )
+        .unwrap();
+        let external = node("external: {}", "");
+        let (clean, taken) = (bus(None, &[]), bus(Some(("UOLD", "u-1")), &[]));
+        for (node, bus, word) in [
+            (&elsewhere, &clean, "FastXCluster `other`"),
+            (&node("pod: {}", ""), &clean, "not of kind"),
+            (&node("host: {nodeName: w}", ""), &clean, "not of kind"),
+            (&external, &taken, "fastx.dev/admit=UNEW"),
+            (&external, &bus(None, &["UNEW"]), "join-key.json"),
+        ] {
+            let fresh = join("desk", "UNEW", "");
+            let verdict = verdict(&fresh, Some(node), &cluster, bus, &status(&[]));
+            let (reason, why) = waits(&verdict).unwrap();
+            assert_eq!(reason, Reason::JoinHeld);
+            assert!(why.contains(word), "{why}");
+        }
     }
 
     #[test]

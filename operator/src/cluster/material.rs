@@ -328,8 +328,8 @@ pub fn material(
         leaves.insert(holder, leaf);
     }
     let join = cluster
-        .admits_declared
-        .then(|| invitation::advance(existing.join.as_deref(), now, rng));
+        .discovery
+        .map(|_| invitation::advance(existing.join.as_deref(), now, rng));
     renew_at = join
         .as_ref()
         .map_or(renew_at, |j| renew_at.min(j.renew_at()));

@@ -131,7 +131,7 @@ async fn existing(
     if cluster.transporter.has_identities() {
         existing.bus_keys = read(names::bus_keys(name)).await?;
     }
-    if cluster.admits_declared {
+    if cluster.discovery.is_some() {
         existing.join = read(names::join(name)).await?;
     }
     if matches!(cluster.store, ValidStore::Ferret { .. }) {

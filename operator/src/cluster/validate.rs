@@ -10,7 +10,8 @@ use fastx_core::wire::config::{
 };
 use fastx_crds::FastXCluster;
 use fastx_crds::cluster::{
-    Clipboard, Disruption, Hosts, Roles, Sessions, StoreEngine, TransporterType, WindowMode,
+    Clipboard, Discovery, DiscoveryMode, Disruption, Hosts, Roles, Sessions, StoreEngine,
+    TransporterType, WindowMode,
 };
 use fastx_crds::conditions::Reason;
 use fastx_crds::value::{Exposure, Resources, SecretKeyRef};
@@ -69,8 +70,8 @@ pub struct ValidCluster {
     pub offline_grace_seconds: u64,
     /// Machines of Kubernetes that become nodes by themselves.
     pub hosts: Option<Hosts>,
-    /// Whether hosts may ask to join, and those that are declared come in.
-    pub admits_declared: bool,
+    /// Which hosts come in that ask to join; without it none may ask.
+    pub discovery: Option<Admission>,
     /// What may happen to Pods with sessions.
     pub disruption: Disruption,
     /// Whether nothing may be changed.
@@ -79,6 +80,18 @@ pub struct ValidCluster {
     pub log_level: &'static str,
     /// Version that is rolled out.
     pub version: String,
+}
+
+/// Which hosts come in that ask to join.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    /// Those that are declared.
+    Declared,
+    /// Others too, as long as these are not more than so many.
+    Any {
+        /// How many.
+        maximum: usize,
+    },
 }
 
 /// Images of a cluster.
@@ -184,7 +197,7 @@ pub fn validate(cluster: &FastXCluster, defaults: &Images) -> Result<ValidCluste
         script_limits: script_limits(spec.balancing.limits.as_ref(), ScriptLimits::default())?,
         offline_grace_seconds: seconds(&spec.offline_grace, "offlineGrace", 600)?,
         hosts: spec.hosts.clone(),
-        admits_declared: spec.discovery.is_some(),
+        discovery: spec.discovery.as_ref().map(discovery).transpose()?,
         disruption: spec.disruption,
         paused: spec.paused,
         log_level: spec.log_level.name(),
@@ -218,6 +231,19 @@ fn supported(cluster: &FastXCluster) -> Result<(), Invalid> {
         ));
     }
     Ok(())
+}
+
+fn discovery(discovery: &Discovery) -> Result<Admission, Invalid> {
+    match (discovery.mode, discovery.maximum) {
+        (DiscoveryMode::Declared, None) => Ok(Admission::Declared),
+        (DiscoveryMode::Any, Some(maximum)) if (1..=1000).contains(&maximum) => {
+            let maximum = usize::try_from(maximum).unwrap_or_default();
+            Ok(Admission::Any { maximum })
+        }
+        _ => Err(Invalid::wrong(
+            "`discovery.maximum` (1 to 1000) is required with `discovery.mode: Any`, and allowed only there",
+        )),
+    }
 }
 
 fn images(cluster: &FastXCluster, defaults: &Images) -> ClusterImages {
@@ -499,6 +525,9 @@ pub(crate) mod tests {
                 "transporter: {type: Redis}\ndiscovery: {}",
                 "tells members apart",
             ),
+            ("discovery: {mode: Any}", "discovery.maximum"),
+            ("discovery: {maximum: 5}", "discovery.maximum"),
+            ("discovery: {mode: Any, maximum: 0}", "1 to 1000"),
         ] {
             let error = validate(&cluster(spec), &defaults()).unwrap_err();
             assert_eq!(error.reason, Reason::InvalidSpec);

@@ -233,7 +233,7 @@ fn never_seen(node: &ComputeNode, observed: &Observed) -> String {
         message,
         " Its machine needs `broker.json` of Secret `{broker}`"
     );
-    match observed.cluster.present().filter(|c| c.admits_declared) {
+    match observed.cluster.present().filter(|c| c.discovery.is_some()) {
         Some(cluster) => {
             let join = names::join(&cluster.key.name);
             let _ = write!(message, ", or `join.json` of Secret `{join}`.");

@@ -112,6 +112,11 @@ impl Site {
         self.stage.reports.told(&key("site"), endpoint, status);
     }
 
+    /// Another operator, which remembers nothing.
+    pub(super) fn succeed(&mut self) {
+        self.stage = self.stage.successor();
+    }
+
     pub(super) async fn settle(&self) {
         for _ in 0..8 {
             self.hear();

@@ -122,8 +122,46 @@ async fn discovery() {
                 "spec: {discovery: {}, transporter: {type: Redis}}",
                 Refused("`discovery` is allowed only with `transporter.type: NATS`"),
             ),
+            Create("spec: {discovery: {mode: Any, maximum: 40}}", Accepted),
+            Create("spec: {discovery: {mode: Any, maximum: 1000}}", Accepted),
+            Create(
+                "spec: {discovery: {mode: Any}}",
+                Refused("`maximum` is required with `mode: Any`, and allowed only there"),
+            ),
+            Create(
+                "spec: {discovery: {mode: Declared, maximum: 40}}",
+                Refused("`maximum` is required with `mode: Any`, and allowed only there"),
+            ),
+            Create(
+                "spec: {discovery: {maximum: 40}}",
+                Refused("`maximum` is required with `mode: Any`, and allowed only there"),
+            ),
+            Create(
+                "spec: {discovery: {mode: Any, maximum: 0}}",
+                Refused("spec.discovery.maximum"),
+            ),
+            Create(
+                "spec: {discovery: {mode: Any, maximum: 1001}}",
+                Refused("spec.discovery.maximum"),
+            ),
         ],
-        &[],
+        &[
+            Change(
+                "spec: {discovery: {}}",
+                "spec: {discovery: {mode: Any, maximum: 40}}",
+                Accepted,
+            ),
+            Change(
+                "spec: {discovery: {mode: Any, maximum: 40}}",
+                "spec: {discovery: {mode: Any, maximum: 4}}",
+                Accepted,
+            ),
+            Change(
+                "spec: {discovery: {mode: Any, maximum: 40}}",
+                "spec: {discovery: {mode: Declared}}",
+                Accepted,
+            ),
+        ],
     )
     .await;
 }

@@ -326,6 +326,48 @@ async fn hosts_of_a_cluster_are_written_only_by_those_who_may_make_them() {
 }
 
 #[tokio::test]
+async fn hosts_come_in_undeclared_only_by_those_who_may_declare_them() {
+    with_policies("discovery", async |client, namespace| {
+        let (ada, bob) = ada_and_bob(
+            client,
+            namespace,
+            "[{apiGroups: [fastx.dev], resources: [fastxclusters], verbs: [create, get, patch]}]",
+            "[{apiGroups: [fastx.dev], resources: [computenodes], verbs: [create]}]",
+        )
+        .await?;
+        let yaml = |discovery: &str| format!(
+            "apiVersion: fastx.dev/v1alpha1\nkind: FastXCluster\nmetadata: {{name: c}}\nspec: {{discovery: {discovery}}}\n"
+        );
+        let words = "`spec.discovery.mode: Any` is for those who may create ComputeNodes themselves";
+        let any = yaml("{mode: Any, maximum: 4}");
+        eventually(Duration::from_secs(30), "who may make ComputeNodes", async || {
+            try_create(&bob, namespace, &any).await
+        })
+        .await?;
+        let said = try_create(&ada, namespace, &any).await.expect_err("she may not");
+        assert!(said.contains(words), "{said}");
+        try_create(&ada, namespace, &yaml("{mode: Declared}")).await?;
+        // Bob has opened the cluster; Ada keeps the rest of it.
+        let cluster = one(&any)?;
+        let api = api_of(&bob, &cluster, namespace).await?;
+        api.create(&PostParams::default(), &cluster).await?;
+        let patch = async |spec: serde_json::Value| {
+            let api = api_of(&ada, &cluster, namespace).await?;
+            let change = Patch::Merge(serde_json::json!({"spec": spec}));
+            Ok::<_, Failure>(api.patch("c", &PatchParams::default(), &change).await.map_err(|e| e.to_string()))
+        };
+        let said = patch(serde_json::json!({"discovery": {"maximum": 400}})).await?;
+        let said = said.expect_err("she may not");
+        assert!(said.contains(words), "{said}");
+        patch(serde_json::json!({"message": "hello"})).await??;
+        // To close it asks for no right.
+        patch(serde_json::json!({"discovery": {"mode": "Declared", "maximum": null}})).await??;
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn the_operator_makes_hosts_under_its_own_policy_where_it_may_see_machines() {
     with_policies("operator-hosts", async |client, namespace| {
         let rights = |nodes: bool| chart::template(
@@ -341,8 +383,13 @@ async fn the_operator_makes_hosts_under_its_own_policy_where_it_may_see_machines
         let operator = client_as(Some(&format!("system:serviceaccount:{namespace}:{namespace}"))).await?;
         let host = "apiVersion: fastx.dev/v1alpha1\nkind: ComputeNode\nmetadata: {name: n}\nspec: {clusterRef: {name: c}, host: {nodeName: w}}\n";
         apply(client, namespace, &rights(false)?).await?;
+        let outside = host.replace("host: {nodeName: w}", "external: {}");
+        eventually(Duration::from_secs(30), "hosts that came by themselves", async || {
+            try_create(&operator, namespace, &outside).await
+        })
+        .await?;
         let said = try_create(&operator, namespace, host).await.expect_err("without `rbac.nodes`");
-        assert!(said.contains("cannot create resource"), "{said}");
+        assert!(said.contains("who may create computenodes/host"), "{said}");
         let with = rights(true)?;
         apply(client, namespace, &with).await?;
         let outcome = eventually(Duration::from_secs(30), "with `rbac.nodes`", async || {

@@ -49,7 +49,8 @@ async fn a_pod_a_machine_and_a_host_outside_are_one_cluster() -> Result<(), Fail
         said(site, "Ready", "True", "AsExpected").await?;
         is_listed(site, &machine).await?;
         desktop.is_still_there().await?;
-        outside::comes_and_goes(site).await
+        outside::comes_and_goes(site).await?;
+        outside::come_undeclared(site).await
     })
     .await;
     Ok(())

@@ -1,5 +1,5 @@
-//! A host outside Kubernetes that brings the operator's join file: it waits until a ComputeNode declares it, then is a
-//! member, and is none when the ComputeNode is gone.
+//! Hosts outside Kubernetes that bring the operator's join file: one waits until a ComputeNode declares it, then is a
+//! member, and is none when the ComputeNode is gone; others come in undeclared, as many as may.
 
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -12,6 +12,7 @@ use fastx_tests::kube::{apply, client, delete};
 use fastx_tests::program::NodeProcess;
 use fastx_tests::ready::{condition, node_address, objects};
 use fastx_tests::site::{CLUSTER, Site};
+use kube::api::{Patch, PatchParams};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -37,7 +38,7 @@ pub(crate) async fn spec() -> Result<Value, Failure> {
 /// The host asks, is declared, is a member beside the others, and goes with its ComputeNode.
 pub(crate) async fn comes_and_goes(site: &Site) -> Result<(), Failure> {
     let file = site.secret(&format!("{CLUSTER}-join"), "join.json").await?;
-    let _host = NodeProcess::start(NAME, "", |etc| private(&etc.join("join.json"), &file))?;
+    let _host = host(NAME, &file)?;
     let told = waiting(site, "True").await?;
     assert!(
         told.contains(NAME) && told.contains("kubectl apply"),
@@ -51,7 +52,7 @@ pub(crate) async fn comes_and_goes(site: &Site) -> Result<(), Failure> {
     })
     .to_string();
     apply(&site.client, &site.namespace, &node).await?;
-    online(site, true).await?;
+    online(site, NAME, true).await?;
     waiting(site, "False").await?;
     let beside = servers(site).await?;
     assert!(
@@ -59,7 +60,45 @@ pub(crate) async fn comes_and_goes(site: &Site) -> Result<(), Failure> {
         "{beside:?}"
     );
     delete(&site.client, &site.namespace, &node).await?;
-    online(site, false).await
+    online(site, NAME, false).await
+}
+
+/// Where one may come in undeclared, one does; the next waits until that one's ComputeNode is gone.
+pub(crate) async fn come_undeclared(site: &Site) -> Result<(), Failure> {
+    let clusters = objects(&site.client, &site.namespace, "FastXCluster");
+    let open = json!({"spec": {"discovery": {"mode": "Any", "maximum": 1}}});
+    clusters
+        .patch(CLUSTER, &PatchParams::default(), &Patch::Merge(&open))
+        .await?;
+    let file = site.secret(&format!("{CLUSTER}-join"), "join.json").await?;
+    let _first = host("first", &file)?;
+    online(site, "first", true).await?;
+    let nodes = objects(&site.client, &site.namespace, "ComputeNode");
+    let labels = nodes.get("first").await?.metadata.labels;
+    let label = labels.unwrap_or_default().remove("fastx.dev/discovered");
+    assert_eq!(label.as_deref(), Some("true"));
+    let _second = host("second", &file)?;
+    eventually(LIMIT, "the second one finds no room", async || {
+        let found = condition(&clusters.get(CLUSTER).await?, "HostsWaiting");
+        let message = found["message"].as_str().unwrap_or_default();
+        if found["reason"] == "MaximumReached" && message.contains("`second`") {
+            Ok(())
+        } else {
+            Err(Failure::from(found.to_string()))
+        }
+    })
+    .await?;
+    let node = json!({
+        "apiVersion": "fastx.dev/v1alpha1", "kind": "ComputeNode", "metadata": {"name": "first"},
+    });
+    delete(&site.client, &site.namespace, &node.to_string()).await?;
+    online(site, "second", true).await?;
+    online(site, "first", false).await
+}
+
+/// A host with that join file.
+fn host(name: &str, file: &str) -> Result<NodeProcess, Failure> {
+    NodeProcess::start(name, "", |etc| private(&etc.join("join.json"), file))
 }
 
 /// A file that others may read does not count.
@@ -88,19 +127,16 @@ async fn waiting(site: &Site, status: &str) -> Result<String, Failure> {
 }
 
 /// Waits until other members see the host, or see it no more.
-async fn online(site: &Site, wanted: bool) -> Result<(), Failure> {
-    eventually(
-        LIMIT,
-        &format!("the host is a member: {wanted}"),
-        async || {
-            let all = servers(site).await?;
-            if all.iter().any(|name| name == NAME) == wanted {
-                Ok(())
-            } else {
-                Err(Failure::from(all.join(", ")))
-            }
-        },
-    )
+async fn online(site: &Site, name: &str, wanted: bool) -> Result<(), Failure> {
+    let what = format!("`{name}` is a member: {wanted}");
+    eventually(LIMIT, &what, async || {
+        let all = servers(site).await?;
+        if all.iter().any(|other| other == name) == wanted {
+            Ok(())
+        } else {
+            Err(Failure::from(all.join(", ")))
+        }
+    })
     .await
 }
 

@@ -76,9 +76,10 @@ fn matches(hosts: &Hosts, machine: &Machine) -> bool {
             .all(|(k, v)| machine.labels.get(k) == Some(v))
 }
 
+/// Those of kind `external` that the cluster owns were made for hosts that came by themselves.
 fn is_ours(cluster: &ValidCluster, node: &ComputeNode) -> bool {
-    let owners = node.metadata.owner_references.iter().flatten();
-    owners.into_iter().any(|o| o.uid == cluster.owner.uid)
+    let mut owners = node.metadata.owner_references.iter().flatten();
+    node.spec.host.is_some() && owners.any(|o| o.uid == cluster.owner.uid)
 }
 
 fn body(cluster: &ValidCluster, hosts: &Hosts, machine: &Machine, name: &str) -> Value {
@@ -191,6 +192,19 @@ mod tests {
         node.spec.logins = false;
         let ours = hosts(&cluster, &machines, &[Arc::new(node)]);
         assert_eq!(ours.apply.len(), 1);
+    }
+
+    #[test]
+    fn a_host_that_came_by_itself_is_no_machine_of_ours() {
+        let cluster = valid(SPEC);
+        let found: ComputeNode = serde_yaml_ng::from_str(
+            "apiVersion: fastx.dev/v1alpha1\nkind: ComputeNode\nmetadata: {name: w1, ownerReferences: [{apiVersion: fastx.dev/v1alpha1, kind: FastXCluster, name: site, uid: u-site}]}\nspec: {clusterRef: {name: site}, external: {}}",
+        )
+        .unwrap();
+        let nodes = [Arc::new(found)];
+        assert_eq!(hosts(&cluster, &[], &nodes), HostsPlan::default());
+        let machines = [machine("w1", &[("desks", "yes")])];
+        assert_eq!(hosts(&cluster, &machines, &nodes).taken, ["w1"]);
     }
 
     #[test]
