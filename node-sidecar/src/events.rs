@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
-use fastx_core::names::{LoginName, ServerId};
+use fastx_core::names::LoginName;
 use fastx_core::wire::server::ServerRecord;
 use fastx_core::wire::session::SessionRecord;
 use tokio::sync::broadcast;
@@ -31,19 +31,38 @@ pub enum Change {
     Server(Box<ServerRecord>),
     /// A server has left the cluster.
     ServerRemoved(String),
-    /// Was news of a server, which later news made superfluous.
+    /// Was news of a server or a session, which later news made superfluous.
     Superseded,
 }
 
 /// A change with its number.
 pub type Numbered = (u64, Arc<Change>);
 
+/// What a change is about.
+#[derive(Debug, PartialEq, Eq, Hash)]
+enum About {
+    Server(String),
+    Session(String),
+}
+
+impl About {
+    fn of(change: &Change) -> Option<Self> {
+        match change {
+            Change::Session(record) => Some(Self::Session(record.id.to_string())),
+            Change::SessionRemoved { id, .. } => Some(Self::Session(id.clone())),
+            Change::Server(record) => Some(Self::Server(record.server.server_id.to_string())),
+            Change::ServerRemoved(id) => Some(Self::Server(id.clone())),
+            Change::Superseded => None,
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Kept {
     last: u64,
     changes: VecDeque<Numbered>,
-    /// Number of the last news of each server: its load changes all the time, and only the last counts.
-    servers: HashMap<ServerId, u64>,
+    /// Number of the last news of each server and session: only the last counts, and the records are large.
+    last_of: HashMap<About, u64>,
     superseded: Arc<Change>,
 }
 
@@ -55,18 +74,29 @@ struct Inner {
 }
 
 impl Kept {
-    /// Frees what an earlier news of the same server takes up.
+    /// Frees what an earlier news of the same server or session takes up.
     fn supersede(&mut self, change: &Change) {
-        let Change::Server(record) = change else {
+        let Some(about) = About::of(change) else {
             return;
         };
-        let id = record.server.server_id.clone();
-        let before = self.servers.insert(id, self.last);
+        let before = self.last_of.insert(about, self.last);
         let first = self.changes.front().map_or(self.last, |(n, _)| *n);
         let place = before.and_then(|n| n.checked_sub(first));
         let place = place.and_then(|p| usize::try_from(p).ok());
         if let Some(entry) = place.and_then(|p| self.changes.get_mut(p)) {
             entry.1 = self.superseded.clone();
+        }
+    }
+
+    /// Drops the oldest change.
+    fn forget_first(&mut self) {
+        let Some((number, change)) = self.changes.pop_front() else {
+            return;
+        };
+        if let Some(about) = About::of(&change)
+            && self.last_of.get(&about) == Some(&number)
+        {
+            self.last_of.remove(&about);
         }
     }
 }
@@ -83,7 +113,7 @@ impl Events {
         let kept = Kept {
             last: 0,
             changes: VecDeque::new(),
-            servers: HashMap::new(),
+            last_of: HashMap::new(),
             superseded: Arc::new(Change::Superseded),
         };
         Self {
@@ -108,7 +138,7 @@ impl Events {
         let numbered = (kept.last, Arc::new(change));
         kept.changes.push_back(numbered.clone());
         if kept.changes.len() > KEPT {
-            kept.changes.pop_front();
+            kept.forget_first();
         }
         // Told under the lock: numbers reach every listener in order. Nobody listening is fine.
         let _nobody = self.inner.listeners.send(numbered);
@@ -193,6 +223,37 @@ mod tests {
         }
         assert_eq!(numbers(&events, "e-0"), Some(vec![2, 3, 5]));
         assert_eq!(numbers(&events, "e-4"), Some(vec![5]));
+    }
+
+    #[test]
+    fn only_the_last_news_of_a_session_is_kept() {
+        let session = |digit: &str, version: u64| {
+            Change::Session(Box::new(
+                serde_json::from_value(serde_json::json!({
+                    "id": digit.repeat(16), "serverId": "a", "login": "ada", "state": "running", "name": "n",
+                    "command": "xterm", "started": "1970-01-01T00:00:00Z",
+                    "changed": "1970-01-01T00:00:00Z", "version": version
+                }))
+                .unwrap(),
+            ))
+        };
+        let gone = Change::SessionRemoved {
+            id: "b".repeat(16),
+            seen_by: Vec::new(),
+        };
+        let events = Events::new("e".into());
+        for change in [session("a", 1), session("b", 1), session("a", 2), gone] {
+            events.publish(change);
+        }
+        assert_eq!(numbers(&events, "e-0"), Some(vec![3, 4]));
+        for n in 0..u64::try_from(KEPT).unwrap() {
+            events.publish(removed(n));
+        }
+        assert_eq!(
+            lock(&events.inner.kept).last_of.len(),
+            KEPT,
+            "no more than the changes"
+        );
     }
 
     #[test]
