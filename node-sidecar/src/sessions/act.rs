@@ -17,7 +17,7 @@ use fastx_lifecycle::clock;
 use jiff::Timestamp;
 
 use super::happen::Event;
-use super::{Admission, Sessions, shares, start};
+use super::{Admission, Sessions, shares, texts};
 use crate::locks::lock;
 use crate::logins::{User, Want};
 
@@ -118,7 +118,7 @@ impl Sessions {
                 Ok(answer(record))
             }
             Act::Params { name, params } => {
-                start::check_texts(name.as_deref().unwrap_or_default(), &params)?;
+                texts::check_texts(name.as_deref().unwrap_or_default(), &params)?;
                 let name = name.unwrap_or_default();
                 let session = self.hub().params(uid, id, name, params).await?;
                 self.link_report(uid, &session);

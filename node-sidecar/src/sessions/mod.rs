@@ -15,6 +15,7 @@ mod requests;
 mod revoked;
 mod shares;
 mod start;
+mod texts;
 mod viewers;
 
 pub(crate) use act::{check_reason, ended};

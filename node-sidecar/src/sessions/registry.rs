@@ -9,12 +9,15 @@ use fastx_core::wire::session::{SessionRecord, SessionState};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::texts::{MAX_NAME, params_fit};
+
 /// How long the record of an ended session stays on the node.
 const KEEP_ENDED: SignedDuration = SignedDuration::from_hours(1);
 /// Sessions that the node takes on; a link that reports more is not believed.
 pub(super) const LIMIT: usize = 512;
-/// Longest text that is taken from a link, characters.
-const MAX_NAME: usize = 200;
+/// Records of ended sessions that are kept, of one user and of all; the oldest go first.
+const ENDED_EACH: usize = 64;
+const ENDED: usize = 512;
 const MAX_REASON: usize = 4000;
 
 /// A session of this node, as it is kept on disk.
@@ -171,7 +174,8 @@ impl Registry {
             Some(own) if own.uid != uid => None,
             Some(_) => self.edit(id, now, |own| follow(own, session)),
             None if self.purged.contains(id) && !session.state.is_live() => None,
-            None if self.sessions.len() >= LIMIT || !allowed(id, &session.start.login) => None,
+            None if !self.has_room(uid, session.state) => None,
+            None if !allowed(id, &session.start.login) => None,
             None => {
                 let own = adopt(&self.me, uid, session, now);
                 let record = own.record.clone();
@@ -179,6 +183,15 @@ impl Registry {
                 Some(record)
             }
         }
+    }
+
+    /// Whether a session that only a link knows is taken on. Ended ones never keep out one that runs.
+    fn has_room(&self, uid: u32, state: SessionState) -> bool {
+        if state.is_live() {
+            return self.live() < LIMIT;
+        }
+        let ended = || self.iter().filter(|s| !s.record.state.is_live());
+        ended().count() < ENDED && ended().filter(|s| s.uid == uid).count() < ENDED_EACH
     }
 
     /// Takes in everything that a link has: what it does not have any more is over.
@@ -233,14 +246,26 @@ impl Registry {
         over
     }
 
-    /// Forgets sessions that ended long ago; their ids.
+    /// Forgets sessions that ended long ago, and the oldest of too many; their ids.
     pub(super) fn forget_old(&mut self, now: Timestamp) -> Vec<SessionId> {
-        let old: Vec<SessionId> = self
-            .iter()
-            .filter(|s| {
-                !s.record.state.is_live() && now.duration_since(s.record.changed) > KEEP_ENDED
-            })
-            .map(|s| s.record.id.clone())
+        let mut ended: Vec<&OwnSession> =
+            self.iter().filter(|s| !s.record.state.is_live()).collect();
+        ended.sort_by_key(|s| std::cmp::Reverse(s.record.changed));
+        let mut each: BTreeMap<u32, usize> = BTreeMap::new();
+        let mut kept = 0;
+        let mut goes = |own: &&OwnSession| {
+            let mine = each.entry(own.uid).or_default();
+            let stays = now.duration_since(own.record.changed) <= KEEP_ENDED
+                && *mine < ENDED_EACH
+                && kept < ENDED;
+            *mine += usize::from(stays);
+            kept += usize::from(stays);
+            !stays
+        };
+        let old: Vec<SessionId> = ended
+            .into_iter()
+            .filter(|own| goes(own))
+            .map(|own| own.record.id.clone())
             .collect();
         for id in &old {
             self.sessions.remove(id);
@@ -272,7 +297,10 @@ fn follow(own: &mut OwnSession, link: &LinkSession) {
     let record = &mut own.record;
     record.state = link.state;
     record.name = clip(&link.start.name, MAX_NAME);
-    record.params.clone_from(&link.start.params);
+    // A user's own program speaks there: what nobody may ask for, it may not bring along either.
+    if params_fit(&link.start.params) {
+        record.params.clone_from(&link.start.params);
+    }
     record.geometry = clip(&link.start.geometry, 16);
     record.display = clip(&link.display, 32);
     if link.state == SessionState::Running && own.failure.take().is_some() {
@@ -312,7 +340,9 @@ fn adopt(me: &ServerId, uid: u32, link: &LinkSession, now: Timestamp) -> OwnSess
         profile: clip(&start.profile, MAX_NAME),
         geometry: clip(&start.geometry, 16),
         display: clip(&link.display, 32),
-        params: start.params.clone(),
+        params: Some(start.params.clone())
+            .filter(params_fit)
+            .unwrap_or_default(),
         started: link.started,
         changed: link.changed,
         last_connect: None,

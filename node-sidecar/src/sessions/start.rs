@@ -19,6 +19,7 @@ use tracing::Instrument as _;
 use super::choose::Question;
 use super::happen::Event;
 use super::registry::{Begun, OwnSession};
+use super::texts::{MAX_NAME, check_texts, invalid};
 use super::{Sessions, geometry};
 use crate::configuration::Current;
 use crate::locks::lock;
@@ -33,9 +34,6 @@ const TRIES: usize = 3;
 /// Decisions that are remembered.
 const DECISIONS: usize = 256;
 const MAX_COMMAND: usize = 4096;
-const MAX_NAME: usize = 200;
-const MAX_PARAMS: usize = 32;
-const MAX_PARAM: usize = 1024;
 
 /// A start that is waited for; ends when dropped.
 struct InFlight(Sessions, SessionId);
@@ -422,35 +420,6 @@ fn check(start: &StartRequest) -> Result<(), Problem> {
     check_texts(&start.name, &start.params)
 }
 
-/// Whether name and parameters are within their limits.
-pub(super) fn check_texts(name: &str, params: &BTreeMap<String, String>) -> Result<(), Problem> {
-    if name.chars().count() > MAX_NAME || name.chars().any(char::is_control) {
-        return Err(invalid(&format!(
-            "`name` may have at most {MAX_NAME} printable characters."
-        )));
-    }
-    let key_ok = |k: &String| {
-        (1..=64).contains(&k.len())
-            && k.bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
-    };
-    let fits = params.len() <= MAX_PARAMS
-        && params
-            .iter()
-            .all(|(k, v)| key_ok(k) && v.len() <= MAX_PARAM && !v.contains('\0'));
-    if fits {
-        Ok(())
-    } else {
-        Err(invalid(&format!(
-            "`params` may have at most {MAX_PARAMS} entries; names of up to 64 letters, digits, `.`, `_` and `-`, values of up to {MAX_PARAM} bytes."
-        )))
-    }
-}
-
-fn invalid(detail: &str) -> Problem {
-    Problem::new(422, "bad-request", "The request is not valid").detail(detail)
-}
-
 fn unknown(what: &str, name: &str) -> Problem {
     Problem::new(422, "bad-request", "The request is not valid")
         .detail(format!("There is no {what} `{name}`."))
@@ -537,6 +506,10 @@ mod tests {
             },
             StartRequest {
                 params: [("a".to_owned(), "x".repeat(1025))].into(),
+                ..ok.clone()
+            },
+            StartRequest {
+                params: (0..5).map(|n| (n.to_string(), "x".repeat(820))).collect(),
                 ..ok.clone()
             },
         ];

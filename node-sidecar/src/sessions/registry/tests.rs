@@ -218,3 +218,66 @@ fn a_purged_session_does_not_come_back_as_an_ended_one() {
     let alive = registry.report(UID, &link('a', "ada", "running"), anybody, at(3));
     assert!(alive.is_some(), "what runs is never hidden");
 }
+
+/// A session of user `uid`, over since second `number`.
+fn over(number: usize, uid: u32) -> OwnSession {
+    let mut over = own('a', "ada");
+    over.uid = uid;
+    over.record.id = format!("{number:016x}").parse().unwrap();
+    over.record.state = SessionState::Ended;
+    over.record.changed = at(i64::try_from(number).unwrap());
+    over
+}
+
+#[test]
+fn ended_sessions_are_bounded_and_the_oldest_go_first() {
+    let mut registry = registry();
+    for number in 0..ENDED_EACH + 10 {
+        registry.begin(over(number, UID));
+    }
+    let gone = registry.forget_old(at(100));
+    let oldest: Vec<SessionId> = (0..10).map(|n| over(n, UID).record.id).collect();
+    assert_eq!(
+        gone.into_iter().collect::<BTreeSet<_>>(),
+        oldest.into_iter().collect()
+    );
+    for number in 0..ENDED {
+        let uid = UID + 1 + u32::try_from(number / ENDED_EACH).unwrap();
+        registry.begin(over(1000 + number, uid));
+    }
+    registry.forget_old(at(1600));
+    assert_eq!(registry.iter().count(), ENDED);
+    assert!(
+        registry.iter().all(|s| s.uid != UID),
+        "these are the oldest"
+    );
+}
+
+#[test]
+fn ended_sessions_never_keep_out_one_that_runs() {
+    let mut registry = registry();
+    for number in 0..LIMIT {
+        registry.begin(over(number, UID));
+    }
+    let ended = registry.report(UID, &link('e', "ada", "ended"), anybody, at(1));
+    assert_eq!(ended, None, "there are enough of those");
+    let adopted = registry.report(UID, &link('f', "ada", "running"), anybody, at(1));
+    assert!(adopted.is_some());
+}
+
+#[test]
+fn a_link_brings_no_larger_parameters_than_anybody_may_ask_for() {
+    let mut registry = registry();
+    let mut large = link('a', "ada", "running");
+    large.start.params = (0..9).map(|n| (n.to_string(), "x".repeat(1000))).collect();
+    let adopted = registry.report(UID, &large, anybody, at(1)).unwrap();
+    assert!(adopted.params.is_empty());
+    let mut small = link('a', "ada", "running");
+    small.start.params = [("a".to_owned(), "b".to_owned())].into();
+    registry.report(UID, &small, anybody, at(2));
+    registry.report(UID, &large, anybody, at(3));
+    assert_eq!(
+        registry.get(&id('a')).unwrap().record.params,
+        small.start.params
+    );
+}
