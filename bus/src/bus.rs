@@ -8,6 +8,7 @@ use fastx_core::names::{BusNamespace, CallerId, ServerId};
 use fastx_core::subject::{Operation, Subjects};
 use fastx_core::wire::broker::{BrokerConfig, TransporterType};
 use fastx_core::wire::envelope::{Envelope, Reply, VERSION};
+use fastx_core::wire::fleet::{FleetGet, FleetSnapshot};
 use fastx_core::wire::problem::Problem;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -169,6 +170,25 @@ impl Bus {
     ) -> Result<A, Problem> {
         let subject = self.subjects.store(&self.caller, operation);
         self.request(subject, body, DEFAULT_DEADLINE).await
+    }
+
+    /// Asks the managers for everything that is known of the cluster, part by part.
+    pub async fn fleet(&self) -> Result<FleetSnapshot, Problem> {
+        let mut get = FleetGet {
+            parts: true,
+            after: None,
+        };
+        let mut all: FleetSnapshot = self.store(Operation::FleetGet, &get).await?;
+        while let Some(mark) = all.more.take() {
+            get.after = Some(mark);
+            if !all.join(self.store(Operation::FleetGet, &get).await?) {
+                return Err(Problem::unavailable(
+                    "no-manager",
+                    "Another cluster manager has just taken over; ask again.",
+                ));
+            }
+        }
+        Ok(all)
     }
 
     /// Asks a node.

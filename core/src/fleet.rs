@@ -5,11 +5,14 @@
 //! Both are plain data; the receiver's clock is an argument.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
 
 use crate::names::{ServerId, SessionId};
-use crate::wire::fleet::{FleetDelta, FleetSnapshot};
+use crate::parts::Room;
+use crate::wire::fleet::{FleetDelta, FleetGet, FleetMark, FleetSnapshot};
 use crate::wire::server::{Heartbeat, ServerRecord};
 use crate::wire::session::{SessionRecord, SessionState};
 
@@ -18,6 +21,9 @@ pub const SILENCE_LIMIT: SignedDuration = SignedDuration::from_secs(90);
 
 /// How long an ended session stays in snapshots.
 pub const KEEP_ENDED: SignedDuration = SignedDuration::from_mins(10);
+
+/// How many ended sessions of one login stay in snapshots; the oldest go first.
+const KEEP_ENDED_EACH: usize = 128;
 
 /// What became of a heartbeat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,9 +145,35 @@ impl Fleet {
             record.version > known.version
                 || known.state == SessionState::Unreachable && record.version == known.version
         });
-        if newer {
+        if newer && self.make_room(&record) {
             put_session(&mut self.pending, record.clone());
             self.sessions.insert(record.id.clone(), record);
+        }
+    }
+
+    /// Forgets ended sessions of a login that has too many; false when the new one is the oldest of them.
+    fn make_room(&mut self, new: &SessionRecord) -> bool {
+        if new.state != SessionState::Ended {
+            return true;
+        }
+        let ended = |s: &&SessionRecord| {
+            s.state == SessionState::Ended && s.login == new.login && s.id != new.id
+        };
+        let ended: Vec<&SessionRecord> = self.sessions.values().filter(ended).collect();
+        if ended.len() < KEEP_ENDED_EACH {
+            return true;
+        }
+        let oldest = ended.iter().min_by_key(|s| s.changed);
+        match oldest.map(|s| (s.changed, s.id.clone())) {
+            Some((changed, id)) if changed <= new.changed => {
+                self.remove_session(&id);
+                true
+            }
+            _ => {
+                // It lived until now, perhaps.
+                self.remove_session(&new.id);
+                false
+            }
         }
     }
 
@@ -171,8 +203,9 @@ impl Fleet {
     }
 
     /// The changes since the last call, numbered; none when there are none and `beat` is false.
+    /// What one message cannot hold comes with the next call.
     pub fn batch(&mut self, beat: bool) -> Option<FleetDelta> {
-        let mut delta = std::mem::take(&mut self.pending);
+        let mut delta = self.take_pending();
         let empty = delta == FleetDelta::default();
         if empty && !beat {
             return None;
@@ -187,6 +220,61 @@ impl Fleet {
         Some(delta)
     }
 
+    fn take_pending(&mut self) -> FleetDelta {
+        let mut room = Room::default();
+        let pending = &mut self.pending;
+        FleetDelta {
+            removed_servers: take_fitting(&mut pending.removed_servers, &mut room),
+            removed_sessions: take_fitting(&mut pending.removed_sessions, &mut room),
+            servers: take_fitting(&mut pending.servers, &mut room),
+            sessions: take_fitting(&mut pending.sessions, &mut room),
+            ..FleetDelta::default()
+        }
+    }
+
+    /// The part of the snapshot that was asked for.
+    pub fn part(&self, get: &FleetGet) -> FleetSnapshot {
+        let mut part = FleetSnapshot {
+            epoch: self.epoch,
+            sequence: self.sequence,
+            ..FleetSnapshot::default()
+        };
+        let mut room = if get.parts {
+            Room::default()
+        } else {
+            Room::new(WHOLE_BYTES, usize::MAX)
+        };
+        let mark = get.after.clone().unwrap_or_default();
+        if mark.session.is_none() {
+            for (id, record) in self
+                .servers
+                .range((bound(mark.server.clone()), Bound::Unbounded))
+            {
+                if !room.take(record) {
+                    return ended_early(part, get);
+                }
+                part.more = Some(FleetMark {
+                    server: Some(id.clone()),
+                    session: None,
+                });
+                part.servers.push(record.clone());
+            }
+        }
+        let from = (bound(mark.session), Bound::Unbounded);
+        for (id, record) in self.sessions.range(from) {
+            if !room.take(record) {
+                return ended_early(part, get);
+            }
+            part.more = Some(FleetMark {
+                server: None,
+                session: Some(id.clone()),
+            });
+            part.sessions.push(record.clone());
+        }
+        part.more = None;
+        part
+    }
+
     /// Everything, as of the last batch. Call [`Self::batch`] first, or readers see some changes twice (harmless).
     pub fn snapshot(&self) -> FleetSnapshot {
         FleetSnapshot {
@@ -194,6 +282,7 @@ impl Fleet {
             sequence: self.sequence,
             servers: self.servers.values().cloned().collect(),
             sessions: self.sessions.values().cloned().collect(),
+            more: None,
         }
     }
 
@@ -211,6 +300,27 @@ impl Fleet {
     pub fn session_of(&self, id: &SessionId) -> Option<&SessionRecord> {
         self.sessions.get(id)
     }
+}
+
+/// Most bytes of records for a node that cannot ask for parts: a message of the cluster's own bus has 8 MiB.
+const WHOLE_BYTES: usize = 7 * 1024 * 1024;
+
+fn bound<T>(after: Option<T>) -> Bound<T> {
+    after.map_or(Bound::Unbounded, Bound::Excluded)
+}
+
+/// Who cannot ask for more has to do with what fits; the changes bring the rest as it changes.
+fn ended_early(mut part: FleetSnapshot, get: &FleetGet) -> FleetSnapshot {
+    if !get.parts {
+        part.more = None;
+    }
+    part
+}
+
+/// Takes the first ones that there is room for.
+fn take_fitting<T: Serialize>(from: &mut Vec<T>, room: &mut Room) -> Vec<T> {
+    let fitting = from.iter().take_while(|item| room.take(item)).count();
+    from.drain(..fitting).collect()
 }
 
 fn put_server(delta: &mut FleetDelta, record: ServerRecord) {
@@ -440,6 +550,81 @@ mod tests {
             (record.last_seen, record.sequence) = (at(0), 0);
         }
         assert_eq!(view, other);
+    }
+
+    fn large(number: usize, login: &str, state: SessionState) -> SessionRecord {
+        let mut record = session(1, "a", 1, state);
+        record.id = format!("{number:016x}").parse().unwrap();
+        record.login = login.parse().unwrap();
+        record.command = "x".repeat(4000);
+        record.changed = at(i64::try_from(number).unwrap());
+        record
+    }
+
+    fn bytes<T: Serialize>(value: &T) -> usize {
+        serde_json::to_vec(value).unwrap().len()
+    }
+
+    #[test]
+    fn snapshots_and_batches_come_in_parts_that_every_bus_takes() {
+        let mut fleet = Fleet::default();
+        fleet.lead(1);
+        fleet.heartbeat(beat("a", "x", 1, 1), at(0));
+        fleet.heartbeat(beat("b", "x", 1, 1), at(0));
+        for number in 0..400 {
+            fleet.session(large(number, "ada", SessionState::Running));
+        }
+        let mut get = FleetGet {
+            parts: true,
+            after: None,
+        };
+        let mut all = fleet.part(&get);
+        while let Some(mark) = all.more.take() {
+            get.after = Some(mark);
+            let part = fleet.part(&get);
+            assert!(bytes(&part) < 1024 * 1024);
+            assert!(all.join(part));
+        }
+        assert_eq!(all, fleet.snapshot());
+        assert!(!all.join(FleetSnapshot::default()), "of another epoch");
+        let mut view = View::default();
+        view.reset(FleetSnapshot {
+            epoch: 1,
+            ..FleetSnapshot::default()
+        });
+        while let Some(delta) = fleet.batch(false) {
+            assert!(bytes(&delta) < 1024 * 1024);
+            assert_eq!(view.follow(delta), Followed::Applied);
+        }
+        assert_eq!(view.sessions.len(), 400);
+        let old = fleet.part(&FleetGet::default());
+        assert_eq!(
+            old,
+            fleet.snapshot(),
+            "an older node gets it in one message"
+        );
+    }
+
+    #[test]
+    fn ended_sessions_of_a_login_are_bounded() {
+        let mut fleet = Fleet::default();
+        fleet.session(large(999, "bob", SessionState::Ended));
+        for number in 0..KEEP_ENDED_EACH + 5 {
+            fleet.session(large(number, "ada", SessionState::Ended));
+        }
+        let ids: Vec<_> = fleet.sessions().map(|s| s.id.clone()).collect();
+        assert_eq!(ids.len(), KEEP_ENDED_EACH + 1);
+        assert_eq!(
+            ids[0],
+            large(5, "ada", SessionState::Ended).id,
+            "the oldest are gone"
+        );
+        fleet.session(large(1, "ada", SessionState::Ended));
+        assert_eq!(
+            fleet.sessions().count(),
+            KEEP_ENDED_EACH + 1,
+            "older than all"
+        );
     }
 
     #[test]

@@ -10,6 +10,7 @@
 //! | [`subject`] | the bus subjects and who may use them |
 //! | [`token`] | signing and checking of logins and tickets |
 //! | [`fleet`] | what is known of all servers and sessions |
+//! | [`parts`] | how much goes into one message |
 //! | [`selection`] | which servers may enter a choice, and why others may not |
 //! | [`roles`] | what a user may do |
 //! | [`secret`] | values that do not print themselves |
@@ -17,6 +18,7 @@
 pub mod fleet;
 pub mod identity;
 pub mod names;
+pub mod parts;
 pub mod roles;
 pub mod secret;
 pub mod selection;

@@ -6,7 +6,6 @@ use std::time::Duration;
 use fastx_bus::{Bus, BusError, Incoming, Subscription};
 use fastx_core::names::CallerId;
 use fastx_core::subject::{MANAGER_QUEUE, Operation};
-use fastx_core::wire::operations::Empty;
 use fastx_core::wire::problem::Problem;
 use fastx_core::wire::server::Heartbeat;
 use futures::StreamExt as _;
@@ -151,11 +150,11 @@ async fn hear(core: &Arc<Core>, message: Incoming) {
         Ok(ManagerNews::Purged { session }) => {
             let _ = core.fleet.send(Command::Purge(session)).await;
         }
-        Ok(ManagerNews::Snapshot) => {
+        Ok(ManagerNews::Snapshot(get)) => {
             let core = Arc::clone(core);
             tokio::spawn(async move {
                 // Whoever does not hold the lease keeps silent.
-                if let Some(snapshot) = fleet::own_snapshot(&core).await {
+                if let Some(snapshot) = fleet::own_snapshot(&core, get).await {
                     message.respond(Ok(snapshot)).await;
                 }
             });
@@ -239,7 +238,7 @@ async fn dispatch(
         Operation::ConfigPut => {
             with(request, async |body| editing::put(core, caller, body).await).await
         }
-        Operation::FleetGet => with(request, async |_: Empty| fleet::get(core).await).await,
+        Operation::FleetGet => with(request, async |body| fleet::get(core, body).await).await,
         Operation::SessionStart
         | Operation::SessionAct
         | Operation::AccountGet

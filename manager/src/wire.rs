@@ -10,6 +10,7 @@ use fastx_core::names::{CallerId, ServerId, SessionId};
 use fastx_core::secret::Secret;
 #[cfg(feature = "mongo")]
 use fastx_core::wire::broker::{BrokerConfig, TransporterType};
+use fastx_core::wire::fleet::FleetGet;
 use fastx_core::wire::session::SessionRecord;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -47,8 +48,8 @@ pub(crate) enum ManagerNews {
         /// Which one.
         session: SessionId,
     },
-    /// Whoever holds the lease: send a snapshot. Answered with a `FleetSnapshot`.
-    Snapshot,
+    /// Whoever holds the lease: send a part of the snapshot. Answered with a `FleetSnapshot`.
+    Snapshot(FleetGet),
 }
 
 /// Servers that asked to join with one file.
@@ -130,4 +131,22 @@ pub(crate) struct TriesBody {
     pub last: Timestamp,
     /// No further try is looked at before.
     pub blocked: Timestamp,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_question_for_a_snapshot_is_that_of_the_first_version_with_more_in_it() {
+        let first: ManagerNews = serde_json::from_value(json!({"type": "snapshot"})).unwrap();
+        assert_eq!(first, ManagerNews::Snapshot(FleetGet::default()));
+        let now = ManagerNews::Snapshot(FleetGet {
+            parts: true,
+            after: None,
+        });
+        let written = serde_json::to_value(now).unwrap();
+        assert_eq!(written, json!({"type": "snapshot", "parts": true}));
+    }
 }

@@ -7,10 +7,8 @@ use std::time::Duration;
 
 use fastx_bus::{Bus, Options};
 use fastx_core::names::CallerId;
-use fastx_core::subject::Operation;
 use fastx_core::wire::broker::BrokerConfig;
 use fastx_core::wire::fleet::FleetSnapshot;
-use fastx_core::wire::operations::Empty;
 use fastx_lifecycle::clock;
 use fastx_lifecycle::private_file::{Me, admissible};
 use fastx_lifecycle::telemetry::chain;
@@ -167,10 +165,7 @@ pub(super) async fn reach(config: Option<&BrokerConfig>) -> Vec<Finding> {
         }
     };
     findings.push(Finding::ok("bus", format!("connected as {}", bus.caller())));
-    match bus
-        .store::<_, FleetSnapshot>(Operation::FleetGet, &Empty {})
-        .await
-    {
+    match bus.fleet().await {
         Ok(fleet) => {
             let now = clock::now();
             let online = fleet.servers.iter().filter(|s| s.online).count();

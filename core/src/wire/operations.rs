@@ -1,6 +1,6 @@
 //! Bodies of the bus operations; `core::subject` says on which subject each one goes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +28,10 @@ pub struct SessionPut {
     /// Whether `sessions` are all that the caller knows: others of its server that are not over are marked ended.
     #[serde(default)]
     pub complete: bool,
+    /// In the last part of a report that one message cannot hold: all sessions that the caller knows, as
+    /// `complete` says it of a report in one part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known: Option<BTreeSet<SessionId>>,
 }
 
 /// `store.*.token.put`: the caller lists a login that it issued. Answer: [`Empty`].

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use fastx_core::fleet::{Fleet, KEEP_ENDED};
 use fastx_core::names::{ServerId, SessionId};
-use fastx_core::wire::fleet::{FleetDelta, FleetSnapshot};
+use fastx_core::wire::fleet::{FleetDelta, FleetGet, FleetSnapshot};
 use fastx_core::wire::server::{Heartbeat, ServerRecord};
 use fastx_core::wire::session::{SessionRecord, SessionState};
 use fastx_lifecycle::health::Pulse;
@@ -47,8 +47,8 @@ pub enum Command {
     Remove(ServerId),
     /// The record of a session was purged.
     Purge(SessionId),
-    /// Give everything; none when this manager does not hold the lease.
-    Snapshot(oneshot::Sender<Option<FleetSnapshot>>),
+    /// Give a part of the snapshot; none when this manager does not hold the lease.
+    Snapshot(FleetGet, oneshot::Sender<Option<FleetSnapshot>>),
     /// Give the servers and how many live sessions each has.
     Census(oneshot::Sender<Vec<(ServerRecord, u32)>>),
 }
@@ -101,8 +101,8 @@ impl State {
             Command::Merge(servers, sessions) => self.merge(servers, sessions, now),
             Command::Remove(server) => self.remove(&server),
             Command::Purge(session) => self.fleet.remove_session(&session),
-            Command::Snapshot(answer) => {
-                let _ = answer.send(self.epoch.map(|_| self.fleet.snapshot()));
+            Command::Snapshot(get, answer) => {
+                let _ = answer.send(self.epoch.map(|_| self.fleet.part(&get)));
             }
             Command::Census(answer) => {
                 let _ = answer.send(self.census());
@@ -249,7 +249,7 @@ mod tests {
 
     fn snapshot(state: &mut State) -> Option<FleetSnapshot> {
         let (sender, mut receiver) = oneshot::channel();
-        state.apply(Command::Snapshot(sender), at(0));
+        state.apply(Command::Snapshot(FleetGet::default(), sender), at(0));
         receiver.try_recv().unwrap()
     }
 

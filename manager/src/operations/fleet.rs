@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use fastx_core::names::ServerId;
-use fastx_core::wire::fleet::FleetSnapshot;
+use fastx_core::wire::fleet::{FleetGet, FleetSnapshot};
 use fastx_core::wire::problem::Problem;
 
 use crate::core::{Core, store_problem};
@@ -18,8 +18,8 @@ use crate::wire::ManagerNews;
 const LIMIT: Duration = Duration::from_secs(3);
 
 /// Answers `fleet.get`.
-pub(crate) async fn get(core: &Core) -> Result<FleetSnapshot, Problem> {
-    if let Some(snapshot) = own_snapshot(core).await {
+pub(crate) async fn get(core: &Core, get: FleetGet) -> Result<FleetSnapshot, Problem> {
+    if let Some(snapshot) = own_snapshot(core, get.clone()).await {
         return Ok(snapshot);
     }
     let nobody = || {
@@ -29,17 +29,21 @@ pub(crate) async fn get(core: &Core) -> Result<FleetSnapshot, Problem> {
         )
     };
     let bus = core.bus().ok_or_else(nobody)?;
-    bus.request(bus.subjects().stored(), &ManagerNews::Snapshot, LIMIT)
+    bus.request(bus.subjects().stored(), &ManagerNews::Snapshot(get), LIMIT)
         .await
-        .map_err(|_| nobody())
+        .map_err(|problem| {
+            tracing::warn!(%problem, "the manager that publishes did not give its snapshot");
+            nobody()
+        })
 }
 
-/// The snapshot of this manager's own fleet, while it holds the lease.
-pub(crate) async fn own_snapshot(core: &Core) -> Option<FleetSnapshot> {
+/// A part of the snapshot of this manager's own fleet, while it holds the lease.
+pub(crate) async fn own_snapshot(core: &Core, get: FleetGet) -> Option<FleetSnapshot> {
     if !core.is_leading() {
         return None;
     }
-    core.ask(Command::Snapshot).await.flatten()
+    let asked = core.ask(|answer| Command::Snapshot(get, answer));
+    asked.await.flatten()
 }
 
 /// Forgets a server that was removed from the cluster, with its sessions and its request to join: who asks under the

@@ -1,6 +1,9 @@
 //! Session records: the node that has a session says what it is; the store keeps the newest word.
 
-use fastx_core::names::CallerId;
+use std::collections::BTreeSet;
+
+use fastx_core::names::{CallerId, SessionId};
+use fastx_core::parts::parts;
 use fastx_core::subject::Operation;
 use fastx_core::wire::operations::{Empty, SessionPurge, SessionPut};
 use fastx_core::wire::problem::Problem;
@@ -40,13 +43,18 @@ pub(crate) async fn put(
             stored.push(news);
         }
     }
-    if body.complete {
-        stored.extend(end_unknown(core, caller, &body.sessions).await?);
+    let known = body.known.or_else(|| {
+        let ids = || body.sessions.iter().map(|s| s.id.clone());
+        body.complete.then(|| ids().collect())
+    });
+    if let Some(known) = known {
+        stored.extend(end_unknown(core, caller, &known).await?);
     }
-    if !stored.is_empty() {
+    // Those that were found to be over may be many.
+    for sessions in parts(stored) {
         // The own fleet learns of it directly: the bus may be slow, and the answer means that it is known.
-        let _ = core.fleet.send(Command::Sessions(stored.clone())).await;
-        core.tell(&ManagerNews::Sessions { sessions: stored }).await;
+        let _ = core.fleet.send(Command::Sessions(sessions.clone())).await;
+        core.tell(&ManagerNews::Sessions { sessions }).await;
     }
     Ok(Empty {})
 }
@@ -132,7 +140,7 @@ fn expiry(record: &SessionRecord) -> Option<Timestamp> {
 async fn end_unknown(
     core: &Core,
     caller: &CallerId,
-    known: &[SessionRecord],
+    known: &BTreeSet<SessionId>,
 ) -> Result<Vec<SessionRecord>, Problem> {
     let documents = core
         .store
@@ -145,7 +153,7 @@ async fn end_unknown(
             tracing::error!(session = %document.id, "a stored session cannot be read");
             continue;
         };
-        if !record.state.is_live() || known.iter().any(|s| s.id == record.id) {
+        if !record.state.is_live() || known.contains(&record.id) {
             continue;
         }
         record.state = SessionState::Ended;

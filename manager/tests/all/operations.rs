@@ -445,3 +445,37 @@ async fn without_a_store_requests_are_refused_with_a_reason_and_work_again_later
         .unwrap();
     assert_eq!(answer.token, None);
 }
+
+#[tokio::test]
+async fn a_cluster_larger_than_a_part_is_reported_and_told_in_parts() {
+    let hub = Hub::new();
+    let _manager = testing::start(&hub, namespace()).await;
+    let a = member(&hub, "a");
+    let records: Vec<_> = (0..400_u32)
+        .map(|number| {
+            let mut record = session(1, "a", 1);
+            record.id = format!("{number:016x}").parse().unwrap();
+            record.command = "x".repeat(4000);
+            record
+        })
+        .collect();
+    let known = records.iter().skip(1).map(|r| r.id.clone()).collect();
+    for part in records.chunks(100) {
+        report(&a, part.to_vec(), false).await;
+    }
+    let told = a.fleet().await.unwrap();
+    assert_eq!(told.sessions.len(), records.len());
+    let whole = snapshot(&a).await;
+    assert_eq!(whole.sessions.len(), records.len(), "for an older node");
+    let mut last = put(vec![], false);
+    last.known = Some(known);
+    let _: Empty = a.store(Operation::SessionPut, &last).await.unwrap();
+    let told = a.fleet().await.unwrap();
+    let over: Vec<_> = told
+        .sessions
+        .iter()
+        .filter(|s| !s.state.is_live())
+        .collect();
+    assert_eq!(over.len(), 1);
+    assert_eq!(over[0].id, records[0].id);
+}

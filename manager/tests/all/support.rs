@@ -35,7 +35,11 @@ pub(crate) fn session(id: u8, server: &str, version: u64) -> SessionRecord {
 }
 
 pub(crate) fn put(sessions: Vec<SessionRecord>, complete: bool) -> SessionPut {
-    SessionPut { sessions, complete }
+    SessionPut {
+        sessions,
+        complete,
+        known: None,
+    }
 }
 
 pub(crate) fn token(jti: &str, issuer: &str) -> TokenRecord {

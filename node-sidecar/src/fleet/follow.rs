@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use fastx_bus::Bus;
-use fastx_core::subject::Operation;
-use fastx_core::wire::fleet::{FleetDelta, FleetSnapshot};
-use fastx_core::wire::operations::Empty;
+use fastx_core::wire::fleet::FleetDelta;
 use fastx_lifecycle::backoff::Backoff;
 use fastx_lifecycle::shutdown::Shutdown;
 
@@ -42,8 +40,9 @@ async fn follow(fleet: &Fleet, bus: &Bus, backoff: &mut Backoff) -> Option<()> {
     };
     let mut state = bus.state();
     let mut need = true;
+    let mut asking = Asking::default();
     loop {
-        let wait = if need && !snapshot(fleet, bus).await {
+        let wait = if need && !asking.snapshot(fleet, bus).await {
             backoff.next(&mut rand::rng())
         } else {
             need = false;
@@ -64,16 +63,31 @@ async fn follow(fleet: &Fleet, bus: &Bus, backoff: &mut Backoff) -> Option<()> {
     }
 }
 
-async fn snapshot(fleet: &Fleet, bus: &Bus) -> bool {
-    let answer: Result<FleetSnapshot, _> = bus.store(Operation::FleetGet, &Empty {}).await;
-    match answer {
-        Ok(snapshot) => {
-            fleet.reset(snapshot);
-            true
-        }
-        Err(problem) => {
-            tracing::debug!(%problem, "the state of the cluster cannot be asked for");
-            false
+/// Asks for snapshots, and says once that it does not get them.
+#[derive(Debug, Default)]
+struct Asking {
+    failing: bool,
+}
+
+impl Asking {
+    async fn snapshot(&mut self, fleet: &Fleet, bus: &Bus) -> bool {
+        match bus.fleet().await {
+            Ok(snapshot) => {
+                fleet.reset(snapshot);
+                if std::mem::take(&mut self.failing) {
+                    tracing::info!("the state of the cluster is known again");
+                }
+                true
+            }
+            Err(problem) if self.failing => {
+                tracing::debug!(%problem, "the state of the cluster is still not known");
+                false
+            }
+            Err(problem) => {
+                self.failing = true;
+                tracing::warn!(%problem, "no manager gives the state of the cluster; it is asked for again, and what is shown may be old. If this goes on, look at the managers' logs and at the bus's limit of a message (1 MiB is enough)");
+                false
+            }
         }
     }
 }

@@ -261,6 +261,7 @@ mod tests {
             sequence: 1,
             servers: vec![],
             sessions,
+            more: None,
         };
         fleet.reset(snapshot(vec![
             session("a", "x", 1),
@@ -290,6 +291,7 @@ mod tests {
             sequence,
             servers: serde_json::from_value(servers).unwrap(),
             sessions: vec![],
+            more: None,
         };
         fleet.reset(snapshot(1, json!([])));
         assert_eq!(waited().await, (true, true), "older than this node");

@@ -5,8 +5,10 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use fastx_core::names::SessionId;
+use fastx_core::parts::parts;
 use fastx_core::subject::Operation;
 use fastx_core::wire::operations::{Empty, SessionPut};
+use fastx_core::wire::problem::Problem;
 use fastx_core::wire::session::SessionRecord;
 use fastx_lifecycle::backoff::Backoff;
 use fastx_lifecycle::clock;
@@ -29,12 +31,37 @@ pub(super) struct Unwritten {
     why: String,
 }
 
+/// The messages of a report, each of a size that every bus takes.
+fn bodies(sessions: Vec<SessionRecord>, complete: bool) -> Vec<SessionPut> {
+    let known: BTreeSet<SessionId> = sessions.iter().map(|s| s.id.clone()).collect();
+    let mut bodies: Vec<SessionPut> = parts(sessions)
+        .into_iter()
+        .map(|sessions| SessionPut {
+            sessions,
+            complete: false,
+            known: None,
+        })
+        .collect();
+    match bodies.as_mut_slice() {
+        [] => bodies.push(SessionPut {
+            sessions: Vec::new(),
+            complete,
+            known: None,
+        }),
+        [only] => only.complete = complete,
+        // A manager of an older version must not take one part for everything.
+        [.., last] => last.known = complete.then_some(known),
+    }
+    bodies
+}
+
 /// Works until shutdown; the last changes are still written.
 pub(super) async fn run(sessions: Sessions, shutdown: Shutdown) {
     let mut backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(10));
     let mut unsent: BTreeSet<SessionId> = BTreeSet::new();
     let mut transport = sessions.inner.parts.transport.clone();
     let mut first = true;
+    let mut failing = false;
     loop {
         let dirty = std::mem::take(&mut *lock(&sessions.inner.dirty));
         sessions.keep(dirty.clone()).await;
@@ -49,12 +76,14 @@ pub(super) async fn run(sessions: Sessions, shutdown: Shutdown) {
             );
             first = false;
         }
-        let wait = if sessions.report(&mut unsent).await {
+        let wait = if sessions.report(&mut unsent, &mut failing).await {
             backoff.reset();
             SWEEP
         } else {
             backoff.next(&mut rand::rng())
         };
+        // Also while there is always something to report: ended sessions are bounded.
+        sessions.sweep().await;
         let wait = if again { wait.min(AGAIN) } else { wait };
         tokio::select! {
             () = shutdown.triggered() => {
@@ -62,7 +91,7 @@ pub(super) async fn run(sessions: Sessions, shutdown: Shutdown) {
                 sessions.keep(dirty).await;
                 return;
             }
-            () = tokio::time::sleep(wait) => sessions.sweep().await,
+            () = tokio::time::sleep(wait) => {}
             () = sessions.inner.wake.notified() => {}
             _bus = transport.connected(), if first => {}
         }
@@ -144,7 +173,7 @@ impl Sessions {
     }
 
     /// Sends these to the managers; true when nothing is left to send.
-    async fn report(&self, unsent: &mut BTreeSet<SessionId>) -> bool {
+    async fn report(&self, unsent: &mut BTreeSet<SessionId>, failing: &mut bool) -> bool {
         let complete = self.inner.complete.swap(false, Ordering::Relaxed);
         if unsent.is_empty() && !complete {
             return true;
@@ -159,26 +188,34 @@ impl Sessions {
                 .cloned()
                 .collect()
         };
-        let body = SessionPut { sessions, complete };
-        let done: Result<Empty, _> = self
-            .inner
-            .parts
-            .transport
-            .store(Operation::SessionPut, &body)
-            .await;
-        match done {
-            Ok(_) => {
-                unsent.clear();
-                true
-            }
-            Err(problem) => {
-                tracing::debug!(%problem, "sessions not reported yet");
+        for body in bodies(sessions, complete) {
+            let transport = &self.inner.parts.transport;
+            let done: Result<Empty, _> = transport.store(Operation::SessionPut, &body).await;
+            if let Err(problem) = done {
+                self.not_reported(&problem, std::mem::replace(failing, true));
                 if complete {
                     self.inner.complete.store(true, Ordering::Relaxed);
                 }
-                false
+                return false;
+            }
+            for record in &body.sessions {
+                unsent.remove(&record.id);
             }
         }
+        // What is left has no record any more.
+        unsent.clear();
+        if std::mem::take(failing) {
+            tracing::info!("the managers have all records of sessions again");
+        }
+        true
+    }
+
+    fn not_reported(&self, problem: &Problem, before: bool) {
+        if before || !self.inner.parts.transport.is_up() {
+            tracing::debug!(%problem, "sessions not reported yet");
+            return;
+        }
+        tracing::warn!(%problem, "the managers do not take the records of this server's sessions; they are sent again until they do, and other servers show old ones. If this goes on, look at the managers' logs and at the bus's limit of a message (1 MiB is enough)");
     }
 
     async fn sweep(&self) {
@@ -202,5 +239,40 @@ impl Sessions {
             }
         });
         let _ended = removing.await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(number: usize, bytes: usize) -> SessionRecord {
+        serde_json::from_value(serde_json::json!({
+            "id": format!("{number:016x}"), "serverId": "a", "login": "ada", "state": "running", "name": "n",
+            "command": "x".repeat(bytes), "started": "1970-01-01T00:00:00Z",
+            "changed": "1970-01-01T00:00:00Z", "version": 1
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_large_report_goes_in_parts_and_only_the_last_says_what_is_known() {
+        let few = bodies(vec![record(1, 1)], true);
+        assert!(few.len() == 1 && few[0].complete && few[0].known.is_none());
+        assert!(bodies(vec![], true)[0].complete);
+        let many = bodies((0..500).map(|n| record(n, 4000)).collect(), true);
+        assert!(many.len() > 1);
+        for body in &many {
+            assert!(
+                !body.complete,
+                "an older manager would end the other parts'"
+            );
+            assert!(serde_json::to_vec(body).unwrap().len() < 1024 * 1024);
+        }
+        let (last, others) = many.split_last().unwrap();
+        assert_eq!(last.known.as_ref().unwrap().len(), 500);
+        assert!(others.iter().all(|body| body.known.is_none()));
+        let changes = bodies((0..500).map(|n| record(n, 4000)).collect(), false);
+        assert!(changes.iter().all(|body| body.known.is_none()));
     }
 }
