@@ -76,6 +76,8 @@ pub async fn start(
     store.prepare().await?;
     let (core, commands) = Core::new(
         bus.caller().clone(),
+        // Its database is its own.
+        String::new(),
         store,
         Pace::new(seed),
         clock::now,

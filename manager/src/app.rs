@@ -161,7 +161,14 @@ fn core(
 ) -> (Arc<Core>, mpsc::Receiver<Command>) {
     // Another seed than the store's: marks must differ.
     let pace = Pace::new(seed.rotate_left(32) ^ 1);
-    Core::new(name, store, pace, clock::now, Users::Folder(users))
+    Core::new(
+        name,
+        format!("{seed:016x}"),
+        store,
+        pace,
+        clock::now,
+        Users::Folder(users),
+    )
 }
 
 /// A manager that has no signing key leaves identities to somebody else.

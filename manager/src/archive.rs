@@ -31,7 +31,14 @@ impl Archive {
             .parse()
             .map_err(|_| StoreError::Address(NAME.to_owned()))?;
         let users = Users::Folder(std::path::PathBuf::new());
-        let (core, _commands) = Core::new(name, store, Pace::new(seed), clock::now, users);
+        let (core, _commands) = Core::new(
+            name,
+            String::new(),
+            store,
+            Pace::new(seed),
+            clock::now,
+            users,
+        );
         Ok(Self { core })
     }
 

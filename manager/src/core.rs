@@ -31,6 +31,8 @@ const MANAGER_SILENCE: Duration = Duration::from_secs(15);
 pub struct Core {
     /// Name of this process; replicas may share a bus identity, but not this.
     pub name: CallerId,
+    /// Tells this process from another that was given the same name; empty where there can be no other.
+    pub process: String,
     /// The database.
     pub store: Arc<dyn Store>,
     /// Pauses and marks.
@@ -59,6 +61,7 @@ impl Core {
     /// A core, and the commands that its fleet is to obey.
     pub(crate) fn new(
         name: CallerId,
+        process: String,
         store: Arc<dyn Store>,
         pace: Pace,
         clock: Clock,
@@ -67,6 +70,7 @@ impl Core {
         let (fleet, commands) = mpsc::channel(crate::fleet::QUEUE);
         let core = Self {
             name,
+            process,
             store,
             pace,
             clock,

@@ -19,7 +19,8 @@ const ID: &str = "aggregator";
 
 /// Runs until shutdown.
 pub(crate) async fn run(core: Arc<Core>, shutdown: Shutdown) {
-    let mut lease = Lease::new(core.name.clone());
+    let mut lease = Lease::new(core.name.clone(), core.process.clone());
+    let mut clash = false;
     loop {
         let connected = core
             .bus()
@@ -32,6 +33,13 @@ pub(crate) async fn run(core: Arc<Core>, shutdown: Shutdown) {
         if let Err(error) = result {
             tracing::debug!(%error, "the lease could not be looked at");
         }
+        if lease.clash() && !clash {
+            tracing::error!(
+                name = %core.name,
+                "another manager runs under the name of this one and publishes; this one waits for as long as that one lives. Give each manager a name of its own (FX_NAME, on plain machines from the host name) and restart it"
+            );
+        }
+        clash = lease.clash();
         tokio::select! {
             () = shutdown.triggered() => break,
             () = sleep(INTERVAL) => {}
@@ -51,8 +59,12 @@ async fn turn(core: &Core, lease: &mut Lease) -> Result<(), StoreError> {
     let sent = Instant::now();
     let step = lease.next(read, sent);
     let draft = |epoch| {
-        let holder = core.name.to_string();
-        Draft::new(ID, "", &LeaseBody { holder, epoch })
+        let body = LeaseBody {
+            holder: core.name.to_string(),
+            epoch,
+            process: core.process.clone(),
+        };
+        Draft::new(ID, "", &body)
     };
     let now = core.now();
     let won = match step {
@@ -105,6 +117,7 @@ async fn hand_back(core: &Core, lease: &mut Lease) -> Result<(), StoreError> {
     let body = LeaseBody {
         holder: String::new(),
         epoch,
+        process: String::new(),
     };
     let draft = Draft::new(ID, "", &body)?;
     core.store

@@ -24,6 +24,13 @@ pub const INTERVAL: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub struct Lease {
     me: CallerId,
+    /// Tells this process from others of the same name; empty where there can be no other.
+    process: String,
+    /// A process of my name that held the lease when it was last looked at.
+    namesake: Option<(String, i64)>,
+    clash: bool,
+    /// Whether this process has looked before.
+    looked: bool,
     seen: Option<(i64, Instant)>,
     held: Option<Held>,
 }
@@ -56,9 +63,13 @@ pub enum Step {
 
 impl Lease {
     /// The lease as this manager sees it before its first look.
-    pub fn new(me: CallerId) -> Self {
+    pub fn new(me: CallerId, process: String) -> Self {
         Self {
             me,
+            process,
+            namesake: None,
+            clash: false,
+            looked: false,
             seen: None,
             held: None,
         }
@@ -66,12 +77,15 @@ impl Lease {
 
     /// Decides on what was read: the document's version and body.
     pub fn next(&mut self, read: Option<(i64, &LeaseBody)>, now: Instant) -> Step {
+        let begins = !std::mem::replace(&mut self.looked, true);
         let Some((version, body)) = read else {
             self.held = None;
             return Step::Create { epoch: 1 };
         };
+        let mine = body.holder == self.me.as_str() && body.process == self.process;
+        self.note_namesake(version, body);
         if let Some(held) = self.held {
-            if held.version == version && body.holder == self.me.as_str() {
+            if held.version == version && mine {
                 return Step::Replace {
                     version,
                     epoch: held.epoch,
@@ -84,9 +98,11 @@ impl Lease {
             _ => now,
         };
         self.seen = Some((version, since));
-        // An earlier process of mine, or one that handed the lease back, will not use it any more.
-        let free = body.holder.is_empty() || body.holder == self.me.as_str();
-        if free || now.duration_since(since) > DURATION {
+        // One that handed the lease back will not use it any more. An earlier process of my name will not either: a
+        // process that begins is its successor, and nobody has to wait. If that one lives after all, it loses the
+        // lease this once and not again. Version 1 of the document names no process.
+        let before = body.holder == self.me.as_str() && (begins || body.process.is_empty());
+        if body.holder.is_empty() || before || mine || now.duration_since(since) > DURATION {
             Step::Replace {
                 version,
                 epoch: body.epoch + 1,
@@ -94,6 +110,28 @@ impl Lease {
         } else {
             Step::Wait
         }
+    }
+
+    /// Another process of my name that goes on renewing the lease lives.
+    fn note_namesake(&mut self, version: i64, body: &LeaseBody) {
+        let other = body.holder == self.me.as_str()
+            && !body.process.is_empty()
+            && body.process != self.process;
+        let now = other.then(|| (body.process.clone(), version));
+        if let (Some((before, old)), Some((process, new))) = (&self.namesake, &now)
+            && before == process
+            && old != new
+        {
+            self.clash = true;
+        } else if now.is_none() {
+            self.clash = false;
+        }
+        self.namesake = now;
+    }
+
+    /// Whether another process that lives holds the lease under my name.
+    pub fn clash(&self) -> bool {
+        self.clash
     }
 
     /// The write of a step was won; `sent` is from before it was sent.
@@ -141,10 +179,15 @@ mod tests {
 
     impl World {
         fn new() -> Self {
-            let manager = |name: &str| Lease::new(name.parse().unwrap());
+            Self::named("manager-a", "manager-b")
+        }
+
+        fn named(one: &str, other: &str) -> Self {
+            let manager =
+                |name: &str, process: &str| Lease::new(name.parse().unwrap(), process.to_owned());
             Self {
                 document: None,
-                managers: [manager("manager-a"), manager("manager-b")],
+                managers: [manager(one, "1"), manager(other, "2")],
                 now: Instant::now(),
             }
         }
@@ -156,14 +199,17 @@ mod tests {
         fn turn(&mut self, who: usize) -> Step {
             let read = self.document.as_ref().map(|(v, b)| (*v, b));
             let step = self.managers[who].next(read, self.now);
-            let holder = self.managers[who].me.to_string();
-            match step {
-                Step::Create { epoch } => self.document = Some((1, LeaseBody { holder, epoch })),
-                Step::Replace { version, epoch } => {
-                    self.document = Some((version + 1, LeaseBody { holder, epoch }));
-                }
+            let (version, epoch) = match step {
+                Step::Create { epoch } => (1, epoch),
+                Step::Replace { version, epoch } => (version + 1, epoch),
                 Step::Wait => return step,
-            }
+            };
+            let body = LeaseBody {
+                holder: self.managers[who].me.to_string(),
+                epoch,
+                process: self.managers[who].process.clone(),
+            };
+            self.document = Some((version, body));
             self.managers[who].won(step, self.now);
             step
         }
@@ -230,13 +276,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_handed_back_or_was_mine_is_taken_at_once() {
+    async fn what_was_handed_back_is_taken_at_once() {
         let mut world = World::new();
         world.document = Some((
             7,
             LeaseBody {
                 holder: String::new(),
                 epoch: 4,
+                process: String::new(),
             },
         ));
         assert_eq!(
@@ -246,15 +293,48 @@ mod tests {
                 epoch: 5
             }
         );
-        world.managers[1] = Lease::new("manager-b".parse().unwrap());
-        assert_eq!(
-            world.turn(1),
-            Step::Replace {
-                version: 8,
-                epoch: 6
-            },
-            "after a restart"
-        );
+    }
+
+    #[tokio::test]
+    async fn what_an_older_version_or_the_only_process_of_my_name_left_is_taken_at_once() {
+        let mut world = World::named("manager-a", "manager-a");
+        world.managers[0].process.clear();
+        world.turn(0);
+        let taken = Step::Replace {
+            version: 1,
+            epoch: 2,
+        };
+        assert_eq!(world.turn(1), taken);
+        world.document.as_mut().unwrap().1.process.clear();
+        world.managers[0] = Lease::new("manager-a".parse().unwrap(), String::new());
+        assert!(matches!(world.turn(0), Step::Replace { epoch: 3, .. }));
+    }
+
+    #[tokio::test]
+    async fn two_of_one_name_do_not_take_the_lease_from_each_other() {
+        let mut world = World::named("manager-a", "manager-a");
+        world.turn(0);
+        let taken = Step::Replace {
+            version: 1,
+            epoch: 2,
+        };
+        assert_eq!(world.turn(1), taken, "it might be the successor");
+        for _ in 0..10 {
+            world.pass(2);
+            world.turn(1);
+            assert_eq!(world.turn(0), Step::Wait);
+        }
+        assert_eq!(world.epoch(1), Some(2));
+        assert!(world.managers[0].clash(), "the one that waits says so");
+        assert!(!world.managers[1].clash());
+    }
+
+    #[tokio::test]
+    async fn a_process_that_begins_waits_for_no_earlier_one_of_its_name() {
+        let mut world = World::named("manager-a", "manager-a");
+        world.turn(0);
+        assert!(matches!(world.turn(1), Step::Replace { epoch: 2, .. }));
+        assert!(!world.managers[1].clash(), "it never renewed");
     }
 
     #[tokio::test]

@@ -74,6 +74,7 @@ pub async fn join_bus(bus: Bus, store: Arc<MemoryStore>) -> Handle {
     let seed = u64::from_str_radix(&seed[..16], 16).unwrap_or_default();
     let (core, commands) = Core::new(
         bus.caller().clone(),
+        String::new(),
         store.clone(),
         Pace::new(seed),
         clock::now,

@@ -22,6 +22,9 @@ pub struct LeaseBody {
     pub holder: String,
     /// Grows with each take-over.
     pub epoch: u64,
+    /// Which process of that name holds it; empty when it was handed back, and where only one can have the name.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub process: String,
 }
 
 /// Message on the subject that only managers hear.

@@ -191,7 +191,7 @@ mod tests {
             Arc::new(MemoryStore::default()),
         );
         let users = Users::Folder(std::path::PathBuf::new());
-        Core::new(name, store, Pace::new(1), clock, users).0
+        Core::new(name, String::new(), store, Pace::new(1), clock, users).0
     }
 
     /// Puts a configuration in force with this message, and a server `a` unless it is to go.
