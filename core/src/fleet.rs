@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -25,6 +26,26 @@ pub const KEEP_ENDED: SignedDuration = SignedDuration::from_mins(10);
 /// How many ended sessions of one login stay in snapshots; the oldest go first.
 const KEEP_ENDED_EACH: usize = 128;
 
+/// A moment by two clocks: silence is measured by the one that nobody can set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    /// For documents and people.
+    pub wall: Timestamp,
+    /// Since some beginning, never back and never ahead.
+    pub steady: Duration,
+}
+
+impl From<Timestamp> for Moment {
+    /// Where the clock is never set.
+    fn from(wall: Timestamp) -> Self {
+        let steady = wall.duration_since(Timestamp::UNIX_EPOCH);
+        Self {
+            wall,
+            steady: steady.try_into().unwrap_or_default(),
+        }
+    }
+}
+
 /// What became of a heartbeat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Recorded {
@@ -39,6 +60,8 @@ pub enum Recorded {
 pub struct Fleet {
     servers: BTreeMap<ServerId, ServerRecord>,
     sessions: BTreeMap<SessionId, SessionRecord>,
+    /// When each server was last heard of, by the steady clock.
+    heard: BTreeMap<ServerId, Duration>,
     pending: FleetDelta,
     epoch: u64,
     sequence: u64,
@@ -66,7 +89,8 @@ impl Fleet {
 
     /// Takes in a heartbeat. Only news of the server object goes into the next batch at once;
     /// `last_seen` alone does not.
-    pub fn heartbeat(&mut self, beat: Heartbeat, now: Timestamp) -> Recorded {
+    pub fn heartbeat(&mut self, beat: Heartbeat, now: impl Into<Moment>) -> Recorded {
+        let now = now.into();
         let id = beat.server.server_id.clone();
         let before = self.servers.get(&id);
         if let Some(known) = before
@@ -79,7 +103,7 @@ impl Fleet {
         let came_back = before.is_some_and(|known| !known.online);
         let record = ServerRecord {
             server: beat.server,
-            last_seen: now,
+            last_seen: now.wall,
             online: true,
             boot: beat.boot,
             sequence: beat.sequence,
@@ -88,20 +112,25 @@ impl Fleet {
             put_server(&mut self.pending, record.clone());
         }
         self.servers.insert(id.clone(), record);
+        self.heard.insert(id.clone(), now.steady);
         if came_back {
-            self.set_reachable(&id, now);
+            self.set_reachable(&id, now.wall);
         }
         Recorded::Fresh
     }
 
     /// Marks servers that have been silent for too long, and their sessions as unreachable.
-    pub fn expire(&mut self, now: Timestamp) {
-        let lost: Vec<ServerId> = self
-            .servers
-            .values()
-            .filter(|r| r.online && now.duration_since(r.last_seen) > SILENCE_LIMIT)
-            .map(|r| r.server.server_id.clone())
-            .collect();
+    pub fn expire(&mut self, now: impl Into<Moment>) {
+        let Moment { wall: now, steady } = now.into();
+        let limit = SILENCE_LIMIT.unsigned_abs();
+        let mut lost: Vec<ServerId> = Vec::new();
+        for (id, _) in self.servers.iter().filter(|(_, r)| r.online) {
+            // One that only the store knows has the whole limit to speak up.
+            let heard = *self.heard.entry(id.clone()).or_insert(steady);
+            if steady.saturating_sub(heard) > limit {
+                lost.push(id.clone());
+            }
+        }
         for id in lost {
             if let Some(record) = self.servers.get_mut(&id) {
                 record.online = false;
@@ -188,6 +217,7 @@ impl Fleet {
 
     /// Forgets a server, its node having left the cluster.
     pub fn remove_server(&mut self, id: &ServerId) {
+        self.heard.remove(id);
         if self.servers.remove(id).is_some() {
             self.pending.servers.retain(|r| r.server.server_id != *id);
             self.pending.removed_servers.push(id.to_string());
@@ -496,6 +526,20 @@ mod tests {
             fleet.sessions().next().unwrap().state,
             SessionState::Running
         );
+    }
+
+    #[test]
+    fn a_clock_that_is_set_loses_no_server() {
+        let mut fleet = Fleet::default();
+        let moment = |wall, steady| Moment {
+            wall: at(wall),
+            steady: Duration::from_secs(steady),
+        };
+        fleet.heartbeat(beat("a", "x", 1, 1), moment(1000, 1));
+        fleet.expire(moment(90_000, 2));
+        assert!(fleet.servers().all(|r| r.online), "set ahead");
+        fleet.expire(moment(0, 92));
+        assert!(fleet.servers().all(|r| !r.online), "silent, and set back");
     }
 
     #[test]

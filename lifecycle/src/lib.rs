@@ -3,6 +3,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`clock`] | the one place that reads the wall clock |
+//! | [`steady`] | was the wall clock set? |
 //! | [`env`](mod@env) | where settings come from |
 //! | [`telemetry`] | logging |
 //! | [`readiness`] | may traffic come? |
@@ -26,6 +27,7 @@ pub mod pki;
 pub mod private_file;
 pub mod readiness;
 pub mod shutdown;
+pub mod steady;
 pub mod telemetry;
 pub mod tls;
 pub mod trust;

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use fastx_core::wire::server::ServerRecord;
 use fastx_core::wire::session::SessionRecord;
+use fastx_lifecycle::steady::PutOff;
 use tokio::sync::mpsc;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::core::Core;
 use crate::fleet::{Command, Recorder};
@@ -19,6 +20,9 @@ const REPAIR: Duration = Duration::from_secs(30);
 
 /// Repairs between two sweeps.
 const SWEEP_EACH: u32 = 4;
+
+/// For so long after the clock was set nothing is removed as expired: all logins would go at once, if it was set wrong.
+const AFTER_JUMP: Duration = Duration::from_hours(2);
 
 /// Pause between signs of life among managers.
 const BEAT: Duration = Duration::from_secs(5);
@@ -53,8 +57,16 @@ pub(crate) async fn run(core: Arc<Core>) {
     let mut ticks = interval(REPAIR);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut round = 0_u32;
+    let mut put_off = PutOff::new(AFTER_JUMP, Instant::now(), core.now());
     loop {
         ticks.tick().await;
+        let (jump, may_sweep) = put_off.look(Instant::now(), core.now());
+        if let Some(jump) = jump {
+            tracing::warn!(
+                seconds = jump.as_secs(),
+                "the clock of this manager was set, or its machine slept: expired documents are kept for two hours. Compare its clock with that of other machines, and let NTP keep it"
+            );
+        }
         if !core.is_leading() {
             continue;
         }
@@ -64,7 +76,7 @@ pub(crate) async fn run(core: Arc<Core>) {
             if let Some(root) = configuration::root(&core).await? {
                 configuration::announce(&core, &root).await;
             }
-            if round % SWEEP_EACH == 1 {
+            if round % SWEEP_EACH == 1 && may_sweep {
                 sweep(&core).await?;
             }
             Ok::<(), StoreError>(())

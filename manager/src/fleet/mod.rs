@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use fastx_core::fleet::{Fleet, KEEP_ENDED};
+use fastx_core::fleet::{Fleet, KEEP_ENDED, Moment};
 use fastx_core::names::{ServerId, SessionId};
 use fastx_core::wire::fleet::{FleetDelta, FleetGet, FleetSnapshot};
 use fastx_core::wire::server::{Heartbeat, ServerRecord};
@@ -86,7 +86,8 @@ impl State {
         new
     }
 
-    pub(crate) fn apply(&mut self, command: Command, now: Timestamp) {
+    pub(crate) fn apply(&mut self, command: Command, now: impl Into<Moment>) {
+        let now = now.into();
         match command {
             Command::Heartbeat(beat) => {
                 let id = beat.server.server_id.clone();
@@ -98,7 +99,7 @@ impl State {
                     self.fleet.session(session);
                 }
             }
-            Command::Merge(servers, sessions) => self.merge(servers, sessions, now),
+            Command::Merge(servers, sessions) => self.merge(servers, sessions, now.wall),
             Command::Remove(server) => self.remove(&server),
             Command::Purge(session) => self.fleet.remove_session(&session),
             Command::Snapshot(get, answer) => {
@@ -157,7 +158,7 @@ impl State {
     }
 
     /// What is to be published now, if this manager publishes.
-    pub(crate) fn tick(&mut self, beat_due: bool, now: Timestamp) -> Option<FleetDelta> {
+    pub(crate) fn tick(&mut self, beat_due: bool, now: impl Into<Moment>) -> Option<FleetDelta> {
         self.fleet.expire(now);
         let beat = beat_due || self.announce;
         let batch = self.fleet.batch(beat && self.epoch.is_some());
@@ -187,10 +188,15 @@ pub(crate) async fn run(
     let mut batches = interval(BATCH);
     batches.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut published = Instant::now();
+    let begun = Instant::now();
+    let moment = || Moment {
+        wall: core.now(),
+        steady: begun.elapsed(),
+    };
     loop {
         tokio::select! {
             command = commands.recv() => match command {
-                Some(command) => state.apply(command, core.now()),
+                Some(command) => state.apply(command, moment()),
                 None => return,
             },
             _ = batches.tick() => {
@@ -199,7 +205,7 @@ pub(crate) async fn run(
                 let held = core.leading.borrow().filter(|(_, until)| now < *until);
                 state.lead(held.map(|(epoch, _)| epoch));
                 let due = now.duration_since(published) >= BEAT;
-                if let Some(delta) = state.tick(due, core.now()) {
+                if let Some(delta) = state.tick(due, moment()) {
                     published = now;
                     publish(&core, &delta).await;
                 }
@@ -351,6 +357,7 @@ mod tests {
         let running = session("00000000000000bb", "a", "running", 0);
         state.apply(Command::Merge(stored, vec![ended, running]), at(10_000));
         state.lead(Some(1));
+        let _ = state.tick(true, at(10_000));
         let _ = state.tick(true, at(10_080));
         let census = state.census();
         assert!(census[0].0.online);

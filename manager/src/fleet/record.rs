@@ -33,7 +33,7 @@ impl Recorder {
         };
         matters(before) != matters(record)
             || record.online
-                && now.duration_since(*at) >= PAUSE
+                && now.duration_since(*at).abs() >= PAUSE
                 && before.sequence != record.sequence
     }
 
@@ -71,6 +71,7 @@ mod tests {
         record.server.cpu = 50.0;
         assert!(!recorder.due(&record, at(29)));
         assert!(recorder.due(&record, at(30)));
+        assert!(recorder.due(&record, at(-3600)), "the clock was set back");
         record.online = false;
         assert!(recorder.due(&record, at(1)));
         recorder.wrote(record.clone(), at(1));
