@@ -4,6 +4,8 @@
 //! [`View`] is the nodes' side: it follows a snapshot and the changes after it, and notices gaps.
 //! Both are plain data; the receiver's clock is an argument.
 
+mod twins;
+
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::time::Duration;
@@ -16,6 +18,7 @@ use crate::parts::Room;
 use crate::wire::fleet::{FleetDelta, FleetGet, FleetMark, FleetSnapshot};
 use crate::wire::server::{Heartbeat, ServerRecord};
 use crate::wire::session::{SessionRecord, SessionState};
+use twins::Boots;
 
 /// Silence after which a server leaves every choice and is shown as lost.
 pub const SILENCE_LIMIT: SignedDuration = SignedDuration::from_secs(90);
@@ -51,7 +54,7 @@ impl From<Timestamp> for Moment {
 pub enum Recorded {
     /// It is news.
     Fresh,
-    /// An older or repeated one of the same boot: ignored.
+    /// An older or repeated one of the same boot, or that of another host with the same identity: ignored.
     Stale,
 }
 
@@ -62,6 +65,8 @@ pub struct Fleet {
     sessions: BTreeMap<SessionId, SessionRecord>,
     /// When each server was last heard of, by the steady clock.
     heard: BTreeMap<ServerId, Duration>,
+    /// Which of its processes speak.
+    boots: BTreeMap<ServerId, Boots>,
     pending: FleetDelta,
     epoch: u64,
     sequence: u64,
@@ -89,7 +94,7 @@ impl Fleet {
 
     /// Takes in a heartbeat. Only news of the server object goes into the next batch at once;
     /// `last_seen` alone does not.
-    pub fn heartbeat(&mut self, beat: Heartbeat, now: impl Into<Moment>) -> Recorded {
+    pub fn heartbeat(&mut self, mut beat: Heartbeat, now: impl Into<Moment>) -> Recorded {
         let now = now.into();
         let id = beat.server.server_id.clone();
         let before = self.servers.get(&id);
@@ -99,6 +104,14 @@ impl Fleet {
         {
             return Recorded::Stale;
         }
+        let boots = self.boots.entry(id.clone()).or_default();
+        let hostname = &beat.server.hostname;
+        if !boots.spoke(&beat.boot, beat.sequence, hostname, now.steady)
+            || !boots.counts(&beat.boot, now.steady)
+        {
+            return Recorded::Stale;
+        }
+        beat.server.faults.extend(boots.fault(now.steady));
         let news = before.is_none_or(|known| !known.online || known.server != beat.server);
         let came_back = before.is_some_and(|known| !known.online);
         let record = ServerRecord {
@@ -117,6 +130,12 @@ impl Fleet {
             self.set_reachable(&id, now.wall);
         }
         Recorded::Fresh
+    }
+
+    /// Whether two hosts speak as this server: what one of them knows is not all that there is.
+    pub fn has_twin(&self, id: &ServerId, now: impl Into<Moment>) -> bool {
+        let now = now.into().steady;
+        self.boots.get(id).is_some_and(|boots| boots.clash(now))
     }
 
     /// Marks servers that have been silent for too long, and their sessions as unreachable.
@@ -218,6 +237,7 @@ impl Fleet {
     /// Forgets a server, its node having left the cluster.
     pub fn remove_server(&mut self, id: &ServerId) {
         self.heard.remove(id);
+        self.boots.remove(id);
         if self.servers.remove(id).is_some() {
             self.pending.servers.retain(|r| r.server.server_id != *id);
             self.pending.removed_servers.push(id.to_string());
@@ -540,6 +560,25 @@ mod tests {
         assert!(fleet.servers().all(|r| r.online), "set ahead");
         fleet.expire(moment(0, 92));
         assert!(fleet.servers().all(|r| !r.online), "silent, and set back");
+    }
+
+    #[test]
+    fn two_hosts_of_one_identity_are_a_fault_of_the_server() {
+        let mut fleet = Fleet::default();
+        for turn in 1..5 {
+            let second = i64::try_from(turn * 5).unwrap();
+            fleet.heartbeat(beat("a", "x", turn, 1), at(second));
+            fleet.heartbeat(beat("a", "y", turn, 2), at(second));
+        }
+        let record = fleet.servers().next().unwrap();
+        assert_eq!(record.boot, "x", "the record does not change all the time");
+        assert_eq!(record.server.faults.len(), 1);
+        let id = record.server.server_id.clone();
+        assert!(fleet.has_twin(&id, at(20)));
+        fleet.heartbeat(beat("a", "y", 6, 2), at(90));
+        let record = fleet.servers().next().unwrap();
+        assert!(record.server.faults.is_empty(), "the other is silent");
+        assert!(!fleet.has_twin(&id, at(90)));
     }
 
     #[test]

@@ -49,6 +49,8 @@ pub enum Command {
     Purge(SessionId),
     /// Give a part of the snapshot; none when this manager does not hold the lease.
     Snapshot(FleetGet, oneshot::Sender<Option<FleetSnapshot>>),
+    /// Say whether two hosts speak as this server.
+    HasTwin(ServerId, oneshot::Sender<bool>),
     /// Give the servers and how many live sessions each has.
     Census(oneshot::Sender<Vec<(ServerRecord, u32)>>),
 }
@@ -104,6 +106,9 @@ impl State {
             Command::Purge(session) => self.fleet.remove_session(&session),
             Command::Snapshot(get, answer) => {
                 let _ = answer.send(self.epoch.map(|_| self.fleet.part(&get)));
+            }
+            Command::HasTwin(server, answer) => {
+                let _ = answer.send(self.fleet.has_twin(&server, now));
             }
             Command::Census(answer) => {
                 let _ = answer.send(self.census());

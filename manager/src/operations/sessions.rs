@@ -47,7 +47,8 @@ pub(crate) async fn put(
         let ids = || body.sessions.iter().map(|s| s.id.clone());
         body.complete.then(|| ids().collect())
     });
-    if let Some(known) = known {
+    let twin = known.is_some() && has_twin(core, caller).await;
+    if let Some(known) = known.filter(|_| !twin) {
         stored.extend(end_unknown(core, caller, &known).await?);
     }
     // Those that were found to be over may be many.
@@ -55,6 +56,18 @@ pub(crate) async fn put(
         // The own fleet learns of it directly: the bus may be slow, and the answer means that it is known.
         let _ = core.fleet.send(Command::Sessions(sessions.clone())).await;
         core.tell(&ManagerNews::Sessions { sessions }).await;
+    }
+    if twin {
+        // Refused, so that the report comes again once there is only one.
+        return Err(Problem::new(
+            409,
+            "server-twice",
+            "Two hosts have one identity",
+        )
+        .detail(format!(
+            "Several hosts speak as the server {caller}; what one of them does not know may run on the other."
+        ))
+        .action("Stop fastx on the clone, remove /var/lib/fastx there, and let it join again."));
     }
     Ok(Empty {})
 }
@@ -102,6 +115,14 @@ pub(crate) async fn purge(
     })
     .await;
     Ok(Empty {})
+}
+
+async fn has_twin(core: &Core, caller: &CallerId) -> bool {
+    let Ok(server) = caller.as_str().parse() else {
+        return false;
+    };
+    let asked = core.ask(|answer| Command::HasTwin(server, answer));
+    asked.await.unwrap_or(false)
 }
 
 /// Stores a record unless the same or a newer one is there; gives it when it was stored.

@@ -18,7 +18,9 @@ use fastx_manager::store::{Collection, Store as _};
 use fastx_manager::testing;
 use tokio::task::JoinSet;
 
-use crate::support::{beat, is_live, member, namespace, next, put, session, token};
+use crate::support::{
+    beat, eventually, heartbeat, is_live, member, namespace, next, put, session, token,
+};
 
 async fn report(
     node: &Bus,
@@ -478,4 +480,28 @@ async fn a_cluster_larger_than_a_part_is_reported_and_told_in_parts() {
         .collect();
     assert_eq!(over.len(), 1);
     assert_eq!(over[0].id, records[0].id);
+}
+
+#[tokio::test]
+async fn what_one_of_two_hosts_with_one_identity_does_not_know_is_not_over() {
+    let hub = Hub::new();
+    let _manager = testing::start(&hub, namespace()).await;
+    let a = member(&hub, "a");
+    report(&a, vec![session(1, "a", 1)], false).await;
+    for sequence in 1..4 {
+        for boot in ["one", "two"] {
+            let mut beat = heartbeat("a", sequence);
+            boot.clone_into(&mut beat.boot);
+            let subject = a.subjects().heartbeat(a.caller());
+            a.publish(subject, &beat).await.unwrap();
+        }
+    }
+    eventually("both are noticed", async || {
+        let servers = snapshot(&a).await.servers;
+        servers.iter().any(|r| !r.server.faults.is_empty())
+    })
+    .await;
+    let done: Result<Empty, Problem> = a.store(Operation::SessionPut, &put(vec![], true)).await;
+    assert_eq!(done.unwrap_err().kind, "server-twice");
+    assert!(is_live(&snapshot(&a).await.sessions[0]));
 }
