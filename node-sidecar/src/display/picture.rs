@@ -15,8 +15,10 @@ use crate::locks::lock;
 
 /// How long a picture counts as fresh.
 const FRESH: Duration = Duration::from_secs(5);
-/// How long one may take.
+/// How long one may take, and how long one may wait for others of the same session.
 const LIMIT: Duration = Duration::from_secs(5);
+/// Requests for pictures at once; more are refused.
+const AT_ONCE: usize = 16;
 /// Pictures that are kept.
 const KEPT: usize = 32;
 /// Largest screen that is read.
@@ -24,13 +26,29 @@ const MAX_SIDE: u32 = 16_384;
 
 type Key = (SessionId, u32);
 type Made = (Instant, Arc<Vec<u8>>);
+type Turn = Arc<tokio::sync::Mutex<()>>;
 
 /// Takes pictures and keeps the last ones.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Pictures {
     kept: Mutex<HashMap<Key, Made>>,
-    /// One at a time: a picture costs a full frame of the display.
-    turn: tokio::sync::Mutex<()>,
+    /// Sessions that gave none lately, and why: whoever waited need not try again.
+    failures: Mutex<HashMap<SessionId, (Instant, Problem)>>,
+    /// One at a time of each session: a picture costs a full frame of the display.
+    turns: Mutex<HashMap<SessionId, Turn>>,
+    /// Requests that are worked on or wait; other requests of other nodes must not wait behind them.
+    room: tokio::sync::Semaphore,
+}
+
+impl Default for Pictures {
+    fn default() -> Self {
+        Self {
+            kept: Mutex::default(),
+            failures: Mutex::default(),
+            turns: Mutex::default(),
+            room: tokio::sync::Semaphore::new(AT_ONCE),
+        }
+    }
 }
 
 impl Pictures {
@@ -42,33 +60,82 @@ impl Pictures {
         id: &SessionId,
         width: u32,
     ) -> Result<Arc<Vec<u8>>, Problem> {
-        let key = (id.clone(), width);
-        if let Some(fresh) = self.fresh(&key) {
-            return Ok(fresh);
-        }
-        let _turn = self.turn.lock().await;
-        if let Some(fresh) = self.fresh(&key) {
-            return Ok(fresh);
-        }
-        let display = hub.open_display(uid, id).await?;
-        let png = tokio::time::timeout(LIMIT, take(display, width))
+        self.get_from(id, width, async || hub.open_display(uid, id).await)
             .await
-            .map_err(|_| failed("the display did not send a picture in time"))?
-            .map_err(|e| failed(&e.to_string()))?;
-        let png = Arc::new(png);
-        let mut kept = lock(&self.kept);
-        kept.retain(|_, (made, _)| made.elapsed() < FRESH);
-        if kept.len() < KEPT {
-            kept.insert(key, (Instant::now(), png.clone()));
-        }
-        Ok(png)
     }
 
-    fn fresh(&self, key: &Key) -> Option<Arc<Vec<u8>>> {
-        let kept = lock(&self.kept);
-        let (made, png) = kept.get(key)?;
-        (made.elapsed() < FRESH).then(|| png.clone())
+    async fn get_from(
+        &self,
+        id: &SessionId,
+        width: u32,
+        open: impl AsyncFnOnce() -> Result<UnixStream, Problem>,
+    ) -> Result<Arc<Vec<u8>>, Problem> {
+        let key = (id.clone(), width);
+        if let Some(done) = self.done(&key) {
+            return done;
+        }
+        let Ok(_room) = self.room.try_acquire() else {
+            return Err(failed("too many are being taken on this server"));
+        };
+        let turn = self.turn_of(id);
+        let Ok(_turn) = tokio::time::timeout(LIMIT, turn.lock()).await else {
+            return Err(failed("others of this session take too long"));
+        };
+        if let Some(done) = self.done(&key) {
+            return done;
+        }
+        let work = async { take_from(open().await?, width).await };
+        let late = || failed("the display did not send a picture in time");
+        let made = tokio::time::timeout(LIMIT, work).await;
+        let made = made.unwrap_or_else(|_| Err(late()));
+        self.keep(key, made)
     }
+
+    /// What was made, or failed, lately.
+    fn done(&self, key: &Key) -> Option<Result<Arc<Vec<u8>>, Problem>> {
+        if let Some((made, png)) = lock(&self.kept).get(key)
+            && made.elapsed() < FRESH
+        {
+            return Some(Ok(png.clone()));
+        }
+        let failures = lock(&self.failures);
+        let (at, problem) = failures.get(&key.0)?;
+        (at.elapsed() < FRESH).then(|| Err(problem.clone()))
+    }
+
+    fn keep(&self, key: Key, made: Result<Vec<u8>, Problem>) -> Result<Arc<Vec<u8>>, Problem> {
+        let now = Instant::now();
+        match made {
+            Ok(png) => {
+                let png = Arc::new(png);
+                let mut kept = lock(&self.kept);
+                kept.retain(|_, (made, _)| made.elapsed() < FRESH);
+                if kept.len() < KEPT {
+                    kept.insert(key, (now, png.clone()));
+                }
+                Ok(png)
+            }
+            Err(problem) => {
+                let mut failures = lock(&self.failures);
+                failures.retain(|_, (at, _)| at.elapsed() < FRESH);
+                failures.insert(key.0, (now, problem.clone()));
+                Err(problem)
+            }
+        }
+    }
+
+    fn turn_of(&self, id: &SessionId) -> Turn {
+        let mut turns = lock(&self.turns);
+        // Those that nobody works on or waits for.
+        turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+        turns.entry(id.clone()).or_default().clone()
+    }
+}
+
+async fn take_from(display: UnixStream, width: u32) -> Result<Vec<u8>, Problem> {
+    take(display, width)
+        .await
+        .map_err(|e| failed(&e.to_string()))
 }
 
 fn failed(why: &str) -> Problem {
@@ -252,6 +319,52 @@ impl Canvas {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn id(digit: &str) -> SessionId {
+        digit.repeat(16).parse().unwrap()
+    }
+
+    async fn never() -> Result<UnixStream, Problem> {
+        panic!("nobody should try");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_display_delays_only_its_own_pictures_and_not_for_long() {
+        let pictures = Pictures::default();
+        let (silent, _end) = UnixStream::pair().unwrap();
+        let (a, b) = (id("a"), id("b"));
+        let begun = Instant::now();
+        let (first, second, other) = tokio::join!(
+            pictures.get_from(&a, 100, async || Ok(silent)),
+            pictures.get_from(&a, 200, never),
+            async {
+                let refused = async || Err(failed("it is only a test"));
+                let other = pictures.get_from(&b, 100, refused).await;
+                (other, begun.elapsed())
+            },
+        );
+        assert!(begun.elapsed() <= LIMIT + Duration::from_millis(10));
+        assert_eq!(
+            (other.0.unwrap_err().status, other.1),
+            (503, Duration::ZERO)
+        );
+        for late in [first, second] {
+            let problem = late.unwrap_err();
+            assert_eq!((problem.status, problem.kind.as_str()), (503, "no-picture"));
+        }
+        let again = pictures.get_from(&a, 300, never).await;
+        assert!(again.unwrap_err().detail.contains("in time"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn too_many_requests_are_refused_at_once() {
+        let pictures = Pictures::default();
+        let _room = pictures
+            .room
+            .try_acquire_many(u32::try_from(AT_ONCE).unwrap());
+        let refused = pictures.get_from(&id("a"), 100, never).await;
+        assert!(refused.unwrap_err().detail.contains("too many"));
+    }
 
     #[test]
     fn pixels_are_averaged_and_keep_their_place() {
