@@ -4,12 +4,16 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 /// Version of the form of all state files.
 const SCHEMA: u32 = 1;
+
+/// Numbers the temporary files of this process.
+static TURN: AtomicU64 = AtomicU64::new(0);
 
 /// What a state file looks like.
 #[derive(Debug, Serialize, Deserialize)]
@@ -23,7 +27,10 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().unwrap_or_else(|| Path::new("."));
     fs::create_dir_all(folder)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let temporary = folder.join(format!(".{name}.new"));
+    // Two that write one file at once must not write into one temporary file.
+    let turn = TURN.fetch_add(1, Ordering::Relaxed);
+    let process = std::process::id();
+    let temporary = folder.join(format!(".{name}.{process}-{turn}.new"));
     let written = OpenOptions::new()
         .write(true)
         .create(true)
@@ -39,7 +46,10 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
         let _gone = fs::remove_file(&temporary);
         return Err(error);
     }
-    fs::rename(&temporary, path)?;
+    if let Err(error) = fs::rename(&temporary, path) {
+        let _gone = fs::remove_file(&temporary);
+        return Err(error);
+    }
     File::open(folder)?.sync_all()
 }
 
@@ -113,6 +123,24 @@ mod tests {
         assert_eq!(load::<Vec<u8>>(&path), Some(vec![1, 2]));
         let mode = fs::metadata(&path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode, 0o600);
+    }
+
+    #[test]
+    fn two_that_write_at_once_leave_one_of_both_texts_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("list.json");
+        let texts = [vec![1; 100_000], vec![2; 50]];
+        std::thread::scope(|scope| {
+            for text in &texts {
+                scope.spawn(|| {
+                    for _ in 0..30 {
+                        save(&path, text).unwrap();
+                    }
+                });
+            }
+        });
+        assert!(texts.contains(&load::<Vec<u8>>(&path).unwrap()));
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 
     #[test]

@@ -110,6 +110,9 @@ struct Inner {
     current: watch::Sender<Arc<Current>>,
     /// Whether logins count that another node issued, by the hash of that node's part.
     issuers: Mutex<BTreeMap<String, bool>>,
+    /// How many configurations were put in force: what is written later must not be what was in force before.
+    turns: Mutex<u64>,
+    written: Mutex<u64>,
 }
 
 /// The node's configuration; clones share it.
@@ -138,6 +141,8 @@ impl Configuration {
                 transport,
                 current: watch::Sender::new(Arc::new(current)),
                 issuers: Mutex::new(issuers),
+                turns: Mutex::default(),
+                written: Mutex::default(),
             }),
         }
     }
@@ -190,13 +195,15 @@ impl Configuration {
             issuers.retain(|hash, _| root.nodes.values().any(|h| h == hash));
             issuers.clone()
         };
-        self.inner.current.send_replace(Arc::new(current));
-        self.keep(Kept {
+        let turn = self.replace(current)?;
+        let kept = Kept {
             root,
             cluster,
             node,
             issuers,
-        });
+        };
+        let inner = self.inner.clone();
+        tokio::task::spawn_blocking(move || inner.keep(turn, &kept));
         Ok(())
     }
 
@@ -240,13 +247,35 @@ impl Configuration {
         }
     }
 
-    fn keep(&self, kept: Kept) {
-        let path = self.inner.path.clone();
-        tokio::task::spawn_blocking(move || {
-            if let Err(error) = disk::save(&path, &kept) {
+    /// Puts a configuration in force, unless a newer one came while its parts were fetched; its turn.
+    fn replace(&self, current: Current) -> Result<u64, Refused> {
+        let mut turns = lock(&self.inner.turns);
+        let running = self.current().root.generation;
+        if current.root.generation < running {
+            return Err(Refused::Older {
+                offered: current.root.generation,
+                running,
+            });
+        }
+        self.inner.current.send_replace(Arc::new(current));
+        *turns += 1;
+        Ok(*turns)
+    }
+}
+
+impl Inner {
+    /// Writes the copy on disk, unless a later one was written.
+    fn keep(&self, turn: u64, kept: &Kept) {
+        let mut written = lock(&self.written);
+        if turn < *written {
+            return;
+        }
+        match disk::save(&self.path, kept) {
+            Ok(()) => *written = turn,
+            Err(error) => {
                 tracing::warn!(%error, "the copy of the configuration cannot be written");
             }
-        });
+        }
     }
 }
 
@@ -275,4 +304,53 @@ fn assemble(
         cluster: Arc::new(cluster),
         node: Arc::new(node),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(generation: u64) -> Kept {
+        Kept {
+            root: RootDocument {
+                generation,
+                ..RootDocument::default()
+            },
+            cluster: serde_json::json!({}),
+            node: serde_json::json!({}),
+            issuers: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn an_older_configuration_is_neither_put_in_force_nor_written_over_a_newer_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let (_none, bus) = watch::channel(None);
+        let me: ServerId = "a".parse().unwrap();
+        let open =
+            || Configuration::open(me.clone(), dir.path(), Transport::following(bus.clone()));
+        let configuration = open();
+        let of = |generation| {
+            let Kept {
+                root,
+                cluster,
+                node,
+                ..
+            } = kept(generation);
+            assemble(&me, root, cluster, node).unwrap()
+        };
+        let old = configuration.replace(of(1)).unwrap();
+        let new = configuration.replace(of(2)).unwrap();
+        configuration.inner.keep(new, &kept(2));
+        configuration.inner.keep(old, &kept(1));
+        assert_eq!(open().current().root.generation, 2);
+        let late = configuration.replace(of(1));
+        assert!(matches!(
+            late,
+            Err(Refused::Older {
+                offered: 1,
+                running: 2
+            })
+        ));
+    }
 }
