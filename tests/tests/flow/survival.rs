@@ -21,7 +21,13 @@ async fn survives(victim: &Victim) -> Result<(), Failure> {
     let demo = Demo::find().await?;
     demo.ready().await?;
     let person = demo.sign_in("manager", "alpha").await?;
-    let session = terminal(&person, "alpha").await?;
+    // What was killed before may be back for a moment only: the servers hear of it within a second.
+    let session = eventually(
+        Duration::from_secs(30),
+        "alpha takes a new session",
+        async || terminal(&person, "alpha").await,
+    )
+    .await?;
     let id = session.id.to_string();
     let mut viewer = Viewer::open(&person, &id).await?;
     viewer.picture().await?;
