@@ -14,8 +14,9 @@ use crate::samples::Samples;
 
 /// Times of our own start, in the order of its steps.
 #[derive(Debug, Default)]
-struct Ours {
-    whole: Samples,
+pub(crate) struct Ours {
+    /// From the click to the first whole picture.
+    pub(crate) whole: Samples,
     session: Samples,
     ticket: Samples,
     socket: Samples,
@@ -35,10 +36,7 @@ pub(crate) async fn run(demo: &Demo, quick: bool) -> Result<Vec<Figure>, Failure
         bare_start(&inside, turn, &mut peer).await?;
     }
     let name = |what: &str| format!("start: {what}, {} rounds", ours.whole.len());
-    let step = |what: &str, samples: &Samples| {
-        Figure::new(format!("start: {what}, p50"), Unit::Ms, samples.ms(50))
-    };
-    Ok(vec![
+    let mut figures = vec![
         Figure::new(
             name("click to first frame, p50"),
             Unit::Ms,
@@ -52,14 +50,28 @@ pub(crate) async fn run(demo: &Demo, quick: bool) -> Result<Vec<Figure>, Failure
             ours.whole.ms(95),
         )
         .beside(peer.ms(95)),
-        step("POST session", &ours.session),
-        step("POST connect", &ours.ticket),
-        step("TLS, WebSocket and RFB", &ours.socket),
-        step("whole picture", &ours.frame),
-    ])
+    ];
+    figures.extend(ours.steps("start"));
+    Ok(figures)
 }
 
-async fn our_start(person: &Person, ours: &mut Ours) -> Result<(), Failure> {
+impl Ours {
+    /// The middle of each step.
+    pub(crate) fn steps(&self, of: &str) -> [Figure; 4] {
+        let step = |what: &str, samples: &Samples| {
+            Figure::new(format!("{of}: {what}, p50"), Unit::Ms, samples.ms(50))
+        };
+        [
+            step("POST session", &self.session),
+            step("POST connect", &self.ticket),
+            step("TLS, WebSocket and RFB", &self.socket),
+            step("whole picture", &self.frame),
+        ]
+    }
+}
+
+/// One start of a terminal, seen and ended.
+pub(crate) async fn our_start(person: &Person, ours: &mut Ours) -> Result<(), Failure> {
     let begun = Instant::now();
     let session = person
         .start(json!({"command": "xterm", "name": "bench", "geometry": GEOMETRY}))

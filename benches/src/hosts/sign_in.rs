@@ -1,4 +1,5 @@
-//! Signing in by SSH with a password: the whole way through the host's sshd, name service, managers and back.
+//! Signing in by SSH with a password: the whole way through the host's sshd, name service, managers and back; and from
+//! there, by a link that the login starts, to the first picture.
 
 use fastx_tests::Failure;
 use fastx_tests::eventually::eventually;
@@ -9,17 +10,54 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::LIMIT;
-use crate::figure::{Figure, Unit};
+use crate::figure::{Aim, Figure, Unit};
 use crate::samples::Samples;
+use crate::start::{Ours, our_start};
 
 /// sshd lets so many be about to sign in; more are turned away at random.
 const AT_ONCE: usize = 4;
 
-async fn once(host: &Host, n: usize) -> Result<(), Failure> {
+async fn once(host: &Host, n: usize) -> Result<Person, Failure> {
     let login = PEOPLE[n % PEOPLE.len()].login;
-    Person::sign_in_by("ssh", &host.url(), login, &password(login))
-        .await
-        .map(drop)
+    Person::sign_in_by("ssh", &host.url(), login, &password(login)).await
+}
+
+/// Each time with no link on the host: the login starts it, and a session on it is seen.
+async fn to_the_picture(host: &Host, count: usize) -> Result<Vec<Figure>, Failure> {
+    let (mut signed, mut ours) = (Samples::default(), Ours::default());
+    for n in 0..count {
+        let links = host.processes()?;
+        for link in links
+            .iter()
+            .filter(|p| p.command.contains("fastx-link run"))
+        {
+            link.kill()?;
+            eventually(LIMIT, "the link is gone", async || {
+                if link.lives() {
+                    Err("it lives")
+                } else {
+                    Ok(())
+                }
+            })
+            .await?;
+        }
+        let begun = Instant::now();
+        let person = once(host, n).await?;
+        signed.push(begun.elapsed());
+        our_start(&person, &mut ours).await?;
+    }
+    let times = |what: &str, samples: &Samples, percent: usize| {
+        let name = format!("hosts: {what}, p{percent} of {count}");
+        Figure::new(name, Unit::Ms, samples.ms(percent))
+    };
+    let mut figures = vec![
+        times("SSH sign-in that starts the link", &signed, 50),
+        times("SSH sign-in that starts the link", &signed, 95),
+        times("click to first picture", &ours.whole, 50).aim(Aim::AtMost(250.0)),
+        times("click to first picture", &ours.whole, 95).aim(Aim::AtMost(600.0)),
+    ];
+    figures.extend(ours.steps("hosts"));
+    Ok(figures)
 }
 
 pub(crate) async fn run(bench: &Bench, quick: bool) -> Result<Vec<Figure>, Failure> {
@@ -52,7 +90,7 @@ pub(crate) async fn run(bench: &Bench, quick: bool) -> Result<Vec<Figure>, Failu
     }
     let done = f64::from(u32::try_from(count / AT_ONCE * AT_ONCE)?);
     let rate = done / begun.elapsed().as_secs_f64();
-    Ok(vec![
+    let mut figures = vec![
         Figure::new(
             format!("hosts: SSH sign-in, p50 of {count}"),
             Unit::Ms,
@@ -68,5 +106,7 @@ pub(crate) async fn run(bench: &Bench, quick: bool) -> Result<Vec<Figure>, Failu
             Unit::PerSecond,
             rate,
         ),
-    ])
+    ];
+    figures.extend(to_the_picture(host, count).await?);
+    Ok(figures)
 }
