@@ -8,6 +8,15 @@ use tokio::time::Instant;
 /// The clock was set, or the machine slept, when it goes wrong by more than this between two looks.
 const JUMP: SignedDuration = SignedDuration::from_secs(30);
 
+/// What lies between two looks at the clocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Since {
+    /// Time by the clock that nobody can set.
+    pub passed: SignedDuration,
+    /// By how much the wall clock has jumped, if it has.
+    pub jump: Option<SignedDuration>,
+}
+
 /// Compares the wall clock with the one that nobody can set.
 #[derive(Debug)]
 pub struct Steady {
@@ -20,13 +29,16 @@ impl Steady {
         Self { last: (at, now) }
     }
 
-    /// By how much the wall clock has jumped since the last call, if it has.
-    pub fn jumped(&mut self, at: Instant, now: Timestamp) -> Option<SignedDuration> {
+    /// What lies between the last call and this one.
+    pub fn look(&mut self, at: Instant, now: Timestamp) -> Since {
         let passed = at.saturating_duration_since(self.last.0);
         let passed = SignedDuration::try_from(passed).unwrap_or_default();
         let jump = now.duration_since(self.last.1) - passed;
         self.last = (at, now);
-        (jump.abs() > JUMP).then_some(jump)
+        Since {
+            passed,
+            jump: (jump.abs() > JUMP).then_some(jump),
+        }
     }
 }
 
@@ -50,7 +62,7 @@ impl PutOff {
 
     /// The jump that was noticed just now, and whether the work may be done.
     pub fn look(&mut self, at: Instant, now: Timestamp) -> (Option<SignedDuration>, bool) {
-        let jump = self.steady.jumped(at, now);
+        let jump = self.steady.look(at, now).jump;
         if jump.is_some() {
             self.until = Some(at + self.pause);
         }

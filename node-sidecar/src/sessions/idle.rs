@@ -14,6 +14,7 @@ use fastx_core::wire::operations::ActAnswer;
 use fastx_core::wire::session::{Planned, SessionRecord, SessionState};
 use fastx_lifecycle::clock;
 use fastx_lifecycle::shutdown::Shutdown;
+use fastx_lifecycle::steady::{Since, Steady};
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
@@ -31,8 +32,8 @@ const NOTICE: u64 = 300;
 const LATE: u64 = 10;
 /// Pause after a session that could not be ended.
 const AGAIN: Duration = Duration::from_secs(30);
-/// The clock of the host was set, the host slept, or this process did, when more time than this lies between two looks.
-const JUMP: SignedDuration = SignedDuration::from_secs(30);
+/// This process was stopped when more time than this lies between two looks.
+const AWAY: SignedDuration = SignedDuration::from_secs(30);
 
 /// What the rules say of a session at one moment.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -207,30 +208,14 @@ enum Gap {
     Jump,
 }
 
-/// Notices when time has passed in which this process could not look.
-#[derive(Debug)]
-struct Steady {
-    last: (Instant, Timestamp),
-}
-
-impl Steady {
-    fn new(now: Timestamp) -> Self {
-        Self {
-            last: (Instant::now(), now),
-        }
-    }
-
-    /// What lies between the last call and this one.
-    fn look(&mut self, at: Instant, now: Timestamp) -> Gap {
-        let passed = SignedDuration::try_from(at.duration_since(self.last.0)).unwrap_or_default();
-        let jumped = now.duration_since(self.last.1) - passed > JUMP;
-        self.last = (at, now);
-        if jumped {
-            Gap::Jump
-        } else if passed > JUMP {
-            Gap::Away
+impl Gap {
+    fn of(since: Since) -> Self {
+        if since.jump.is_some_and(|jump| jump.is_positive()) {
+            Self::Jump
+        } else if since.passed > AWAY {
+            Self::Away
         } else {
-            Gap::Usual
+            Self::Usual
         }
     }
 }
@@ -239,7 +224,7 @@ impl Steady {
 pub(super) async fn run(sessions: Sessions, shutdown: Shutdown) {
     let mut ticks = tokio::time::interval(LOOK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut steady = Steady::new(clock::now());
+    let mut steady = Steady::new(Instant::now(), clock::now());
     sessions.take_back_overdue(clock::now());
     let mut tried: HashMap<SessionId, Instant> = HashMap::new();
     let mut noticed: HashMap<SessionId, Timestamp> = HashMap::new();
@@ -248,7 +233,7 @@ pub(super) async fn run(sessions: Sessions, shutdown: Shutdown) {
             () = shutdown.triggered() => return,
             _ = ticks.tick() => {
                 let now = clock::now();
-                match steady.look(Instant::now(), now) {
+                match Gap::of(steady.look(Instant::now(), now)) {
                     Gap::Usual => {}
                     Gap::Away => sessions.take_back_overdue(now),
                     Gap::Jump => {
@@ -536,15 +521,14 @@ mod tests {
     #[test]
     fn a_clock_that_is_set_ends_nothing() {
         let start = Instant::now();
-        let mut steady = Steady {
-            last: (start, at(0)),
-        };
+        let mut steady = Steady::new(start, at(0));
+        let mut look = |instant, now| Gap::of(steady.look(instant, now));
         let later = |seconds| start + Duration::from_secs(seconds);
-        assert_eq!(steady.look(later(2), at(2)), Gap::Usual);
-        assert_eq!(steady.look(later(602), at(602)), Gap::Away);
-        assert_eq!(steady.look(later(604), at(86_400)), Gap::Jump);
-        assert_eq!(steady.look(later(606), at(86_402)), Gap::Usual);
-        let back = steady.look(later(608), at(10));
+        assert_eq!(look(later(2), at(2)), Gap::Usual);
+        assert_eq!(look(later(602), at(602)), Gap::Away);
+        assert_eq!(look(later(604), at(86_400)), Gap::Jump);
+        assert_eq!(look(later(606), at(86_402)), Gap::Usual);
+        let back = look(later(608), at(10));
         assert_eq!(back, Gap::Usual, "back is not ahead");
     }
 
